@@ -1,0 +1,45 @@
+# The front door. `make` alone lists what there is.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help play test check bench docs clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+$(STAMP): pyproject.toml setup.py constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("PBS needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	@# A system Python may lack parts of venv, or refuse to install: then virtualenv, kept in a folder of our own.
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV) .bootstrap; \
+	  $(PYTHON) -m pip install --quiet --target .bootstrap virtualenv && \
+	  PYTHONPATH=.bootstrap $(PYTHON) -m virtualenv --quiet $(VENV); }
+	@echo "installing PBS and what it needs into $(VENV) (once)" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+play: $(STAMP)  ## play pong: in a window, in the terminal, or without a screen
+	@$(BIN)/pbs run cartridges/pong --view auto
+
+test: $(STAMP)  ## the whole test suite
+	@$(BIN)/python -m pytest -n 2
+
+check: $(STAMP)  ## style, types, layers, generated documents; under a minute
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python docs/generate.py --check
+
+bench: $(STAMP)  ## kernels against wasm3, frames per second, units
+	@$(BIN)/python -m pbs.bench
+	@$(BIN)/python -m pytest bench/units --benchmark-only -q
+
+docs: $(STAMP)  ## write the generated documents again
+	@$(BIN)/python docs/generate.py
+
+clean:  ## remove everything that was made
+	rm -rf $(VENV) .bootstrap build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache bench/results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,84 @@
+"""How files are read and written: reads are bounded, writes appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from .diagnostics import PbsError, Rejected, StorageError
+
+MAX_FILE_BYTES = 256 * 1024 * 1024
+
+
+def read_bytes(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
+    """The whole regular file. Raises Rejected where there is no such readable file or it is larger than `limit` bytes."""
+    try:
+        # O_NONBLOCK: opening a FIFO must not wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        raise _cannot_read(path, error) from None
+    with os.fdopen(descriptor, "rb") as file:
+        information = os.fstat(file.fileno())
+        if stat.S_ISDIR(information.st_mode):
+            raise Rejected("file_is_directory", subject=str(path))
+        if not stat.S_ISREG(information.st_mode):
+            raise Rejected("file_not_regular", subject=str(path))
+        if information.st_size > limit:
+            raise Rejected("file_too_large", subject=str(path), required=f"at most {limit}", available=str(information.st_size))
+        try:
+            data = file.read(limit + 1)
+        except OSError as error:
+            raise _cannot_read(path, error) from None
+    if len(data) > limit:
+        raise Rejected("file_too_large", subject=str(path), required=f"at most {limit}", available="more")
+    return data
+
+
+def _cannot_read(path: Path, error: OSError) -> PbsError:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return Rejected("file_missing", subject=str(path))
+    if error.errno == errno.EISDIR:
+        return Rejected("file_is_directory", subject=str(path))
+    return Rejected("file_unreadable", subject=str(path), details={"reason": error.strerror or "unknown"})
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace `path` by `data`: temporary file beside it, flushed to the disk, renamed. Raises StorageError."""
+    temporary = None
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+        sync_directory(path.parent)
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        raise cannot_write(path, error) from None
+
+
+def sync_directory(folder: Path) -> None:
+    """Make a rename in `folder` survive a power cut, where the system can open folders."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return  # not every system opens folders; the file itself is synced already
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def cannot_write(path: Path, error: OSError) -> StorageError:
+    """The coded form of a failed write."""
+    return StorageError("file_unwritable", subject=str(path), details={"reason": error.strerror or "unknown"})

@@ -1,0 +1,51 @@
+"""What a coroutine handle can be asked."""
+
+from __future__ import annotations
+
+from .devices import COROUTINE_ROWS, Bytes, Words
+from .registry import Service
+
+READY = 0
+SLEEPING = 1
+FINISHED = 2
+
+# The view `coroutines`: one row of this many words per coroutine that may live
+ROW_WORDS = 8
+STATE = 0  # FREE, or 1 + READY, or 1 + SLEEPING
+SERIAL = 1  # which coroutine of the run this is; handles name it
+
+
+def state(device: Words, coroutines: Words, objects: Words, heap_bytes: Bytes, handle: int) -> int:
+    """Ready, sleeping or finished; a null handle counts as finished."""
+    index = handle & 0xFFFFFFFF
+    if index == 0:
+        return FINISHED
+    start = objects[2 * index] * 8
+    serial = 0
+    for i in range(8):
+        serial |= heap_bytes[start + i] << (8 * i)
+    for row in range(device[COROUTINE_ROWS]):
+        if coroutines[row * ROW_WORDS + STATE] != 0 and coroutines[row * ROW_WORDS + SERIAL] == serial:
+            return coroutines[row * ROW_WORDS + STATE] - 1
+    return FINISHED
+
+
+def state_cycles(device: Words, handle: int) -> int:  # noqa: ARG001 - the parameters of `state`
+    """A cycle for every four rows to look through."""
+    return device[COROUTINE_ROWS] >> 2
+
+
+ROWS = (
+    Service(
+        module="coroutine",
+        name="state",
+        version=1,
+        number=0x0001,
+        effect="handle: coroutine -> state: int",
+        summary="0 when the coroutine is ready, 1 while it sleeps, 2 when it has finished. A null handle counts as finished.",
+        function=state,
+        extra_cycles=state_cycles,
+        intrinsic=True,
+        cycles=8,
+    ),
+)

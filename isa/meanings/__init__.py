@@ -1,0 +1,1 @@
+"""What each instruction does, one small function each, over the algebra."""

@@ -1,0 +1,43 @@
+"""The Image: a program that may run. Made by `load` alone; engines accept nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..contract import Diagnostic
+from ..contract.limits import Limits
+from ..host import Registry, Service
+from ..host.bitmap import Bitmap
+from ..isa.program import Program
+from ..verifier import Facts
+from .manifest import Manifest
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Image:
+    """Verified, resolved, ready. Frozen and shared: any number of machines may run one image.
+
+    digest: the SHA-256 of the cartridge's canonical content, 32 bytes. warnings: deprecations and the like; they never
+    change what runs.
+    """
+
+    digest: bytes
+    program: Program  # patched: every host call is a SYSCALL
+    facts: Facts
+    services: Mapping[int, Service]  # those the program calls, by number
+    intrinsics: Mapping[int, Service]
+    limits: Limits
+    registry: Registry  # the host it was resolved against
+    assets: tuple[Bitmap, ...] = ()
+    manifest: Manifest | None = None  # None for a bare program
+    warnings: tuple[Diagnostic, ...] = field(default=())
+
+    @property
+    def title(self) -> str:
+        """What to call it."""
+        return self.manifest.title if self.manifest else (self.program.debug.source if self.program.debug else "") or "program"
+
+    def export(self, name: str) -> int | None:
+        """The function that the host may call by this name; None where there is none, or it is main."""
+        return next((e.function for e in self.program.exports if e.name == name and e.function), None)

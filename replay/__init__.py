@@ -1,0 +1,4 @@
+"""TODO."""
+
+if not __name__.startswith("pbs."):
+    raise ImportError(f"import it as pbs.{__name__}")

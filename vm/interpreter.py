@@ -1,0 +1,129 @@
+"""The interpreter: verified code as register records, run by handlers that LLVM made of the instructions' meanings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+
+from ..host.devices import VIEWS
+from ..isa.table import Flow
+from ..loader.image import Image
+from . import context, layout
+from .encode import RECORD, Code, encode
+from .image_tables import build_tables
+from .native import Core, core
+from .views import AssetMemory, asset_memory, spans
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NativeImage:
+    """What machines of one image share: records, tables, assets."""
+
+    core: Core
+    code: Code
+    records: npt.NDArray[np.int64]  # bound to the core's handlers
+    functions: npt.NDArray[np.int64]  # rows of context.FUNCTION_WORDS
+    tables: npt.NDArray[np.int64]
+    assets: AssetMemory
+
+
+_IMAGES: WeakKeyDictionary[Image, dict[tuple[bool, bool], NativeImage]] = WeakKeyDictionary()
+
+
+def native_image(image: Image, *, fuse: bool = True, accumulators: bool = True) -> NativeImage:
+    """The image made ready for the handlers, once per image. Results never depend on `fuse` and `accumulators`."""
+    made = _IMAGES.setdefault(image, {})
+    if (fuse, accumulators) not in made:
+        loaded = core(image.registry)
+        loaded.require(_modules(image))
+        code = encode(image, loaded.numbers, fuse=fuse, accumulators=accumulators)
+        records = code.bound(loaded.handlers)
+        functions = code.functions.copy()
+        functions[:, 0] = records.ctypes.data + RECORD * functions[:, 0]
+        made[fuse, accumulators] = NativeImage(
+            core=loaded,
+            code=code,
+            records=records,
+            functions=functions,
+            tables=build_tables(image.program, image.facts),
+            assets=asset_memory(image.assets),
+        )
+    return made[fuse, accumulators]
+
+
+def _modules(image: Image) -> set[str]:
+    """The host modules that the program calls."""
+    modules = {service.module for service in image.services.values()}
+    for function in image.facts.functions:
+        for decoded in function.instructions:
+            if decoded.row.flow is Flow.HOST and decoded.row.name == "INTRINSIC":
+                modules.add(image.intrinsics[decoded.immediates[0]].module)
+    return modules
+
+
+class Interpreter:
+    """Runs the turns of one machine on its state, natively."""
+
+    name = "interpreter"
+
+    def __init__(self, image: Image, state: npt.NDArray[np.int64], *, fuse: bool = True, accumulators: bool = True) -> None:
+        self.native = native_image(image, fuse=fuse, accumulators=accumulators)
+        self.state = state
+        rows = int(state[layout.COROUTINE_LIMIT]) + 1
+        stride = context.CALL_BYTES * (int(state[layout.DEPTH_LIMIT]) + 1)
+        self._calls = np.zeros(rows * stride // 8, np.int64)
+        self._known = np.zeros(rows, np.int64)
+        self._context = np.zeros(context.CONTEXT_WORDS, np.int64)
+        self._fill_context(stride)
+
+    def _fill_context(self, stride: int) -> None:
+        cx, native, code = self._context, self.native, self.native.code
+        base = self.state.ctypes.data
+        cx[context.STATE] = base
+        cx[context.IMAGE] = native.tables.ctypes.data
+        cx[context.GLOBALS] = base + 8 * int(self.state[layout.AT_GLOBALS])
+        cx[context.HEAP] = base + 8 * int(self.state[layout.AT_HEAP])
+        cx[context.OBJECTS] = base + 8 * int(self.state[layout.AT_OBJECTS])
+        cx[context.FUNCTIONS] = native.functions.ctypes.data
+        cx[context.RECORDS] = native.records.ctypes.data
+        cx[context.WHERE] = code.where.ctypes.data
+        cx[context.REST] = code.rest.ctypes.data
+        cx[context.OPCODES] = code.opcodes.ctypes.data
+        cx[context.LEADERS] = code.leaders.ctypes.data
+        cx[context.LEADER_COST] = code.leader_cost.ctypes.data
+        cx[context.HELD] = code.held.ctypes.data
+        cx[context.BLOCKS] = code.blocks.ctypes.data
+        cx[context.BLOCK_COUNT] = len(code.blocks)
+        cx[context.BLOCK_RECORDS] = code.block_records.ctypes.data
+        cx[context.CALLS] = self._calls.ctypes.data
+        cx[context.CALLS_STRIDE] = stride
+        cx[context.KNOWN] = self._known.ctypes.data
+        views = spans(self.state, native.assets)
+        for i, name in enumerate(VIEWS):
+            array, first, _ = views[name]
+            cx[context.VIEW + i] = array.ctypes.data + first
+
+    def run_frames(self, inputs: Any, count: int, ticks: int, report: Any, log: Any, log_room: int) -> int:
+        """`kernels.frames.run_frames` on this machine, in one native call."""
+        given_inputs, given_report = np.frombuffer(inputs, np.int64), np.frombuffer(report, np.int64)
+        given_log = np.frombuffer(log, np.uint8)
+        given = np.array(
+            [given_inputs.ctypes.data, count, ticks, given_report.ctypes.data, given_log.ctypes.data, log_room], np.int64
+        )
+        done: int = self.native.core.run_frames(self._context.ctypes.data, given.ctypes.data)
+        return done
+
+    def run_call(self, function: int, arguments: Any, cycles: int) -> int:
+        """`kernels.frames.run_call` on this machine, in one native call."""
+        words = np.frombuffer(arguments, np.int64) if len(arguments) else np.zeros(1, np.int64)
+        given = np.array([function, words.ctypes.data, len(arguments), cycles], np.int64)
+        outcome: int = self.native.core.run_call(self._context.ctypes.data, given.ctypes.data)
+        return outcome
+
+    def state_replaced(self) -> None:
+        """The native call stacks no longer say what the state's frames say."""
+        self._known[:] = 0

@@ -1,0 +1,351 @@
+"""The machine: an image being run. The one public class of this room."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ..contract import LimitReached, PbsError, Place, UsageError
+from ..host.devices import BUTTONS, DEVICE_WORDS, FRONT, HEIGHT, SCREEN, WIDTH, power_on
+from ..isa.table import BY_OPCODE
+from ..isa.traps import Trap
+from ..isa.types import FLOAT
+from ..loader.image import Image
+from . import layout
+from .image_tables import build_tables
+from .kernels import coroutines, heap
+from .kernels.frames import (
+    REPORT_CYCLES,
+    REPORT_DIGEST,
+    REPORT_FRAME,
+    REPORT_HOST_CALLS,
+    REPORT_LOG_BYTES,
+    REPORT_STATUS,
+    REPORT_TICKS,
+    REPORT_WORDS,
+)
+
+DEFAULT_MAX_TICKS = 600  # host ticks that a frame may take before a run gives up: ten seconds
+CALL_CYCLES = 1 << 40
+_LOG_ROOM = 1 << 16  # bytes of log that one stretch of frames may leave behind
+
+
+class Status(Enum):
+    """How a frame ended."""
+
+    SYNCED = "synced"  # every coroutine had its turn; the machine goes on
+    UNFINISHED = "unfinished"  # the budget ran out; the same frame goes on at the next host tick
+    HALTED = "halted"
+    TRAPPED = "trapped"
+
+
+_STATUS = {layout.BETWEEN: Status.SYNCED, layout.HALTED: Status.HALTED, layout.TRAPPED: Status.TRAPPED}
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What a player does in one frame: buttons held, and where the screen is touched (None: nowhere)."""
+
+    buttons: frozenset[str] = frozenset()
+    touch: tuple[int, int] | None = None
+
+    def words(self) -> tuple[int, int, int, int]:
+        """Mask of buttons, touch column and row, whether touched."""
+        mask = 0
+        for name in self.buttons:
+            if name not in BUTTONS:
+                raise UsageError("input_script_invalid", subject=name, required=" ".join(BUTTONS))
+            mask |= 1 << BUTTONS.index(name)
+        x, y = self.touch or (0, 0)
+        if not (0 <= x < WIDTH and 0 <= y < HEIGHT):
+            raise UsageError("input_script_invalid", subject=f"touch {x},{y}", required=f"inside {WIDTH} by {HEIGHT}")
+        return mask, x, y, int(self.touch is not None)
+
+
+NO_INPUT = Input()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrapRecord:
+    """Why and where the guest was stopped; equal in every engine. `cycles` counts the trapping instruction."""
+
+    code: Trap
+    opcode: int
+    function: int
+    pc: int
+    frame: int
+    cycles: int
+
+    @property
+    def instruction(self) -> str:
+        """The name of the instruction that trapped."""
+        return BY_OPCODE[self.opcode].name
+
+
+class Trapped(PbsError):
+    """A guest function called from the host trapped; the machine has ended."""
+
+    def __init__(self, record: TrapRecord, image: Image) -> None:
+        place = Place(
+            function=record.function,
+            name=image.program.function_name(record.function),
+            pc=record.pc,
+            line=image.program.line_at(record.function, record.pc),
+        )
+        details: dict[str, str | int] = {"trap": record.code.name, "frame": record.frame, "cycles": record.cycles}
+        super().__init__("trap", subject=record.instruction, place=place, details=details)
+        self.record = record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    """One line that the guest logged. Levels: 0 trace, 1 debug, 2 info, 3 warning, 4 error."""
+
+    level: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameResult:
+    """What one frame came to. `digest` is empty while the frame is unfinished."""
+
+    frame: int
+    status: Status
+    cycles: int
+    ticks: int
+    host_calls: int
+    digest: bytes
+    log: tuple[LogEntry, ...]
+    trap: TrapRecord | None
+
+
+class Engine(Protocol):
+    """What runs a machine's turns. State is the machine's; what else an engine keeps it can make again."""
+
+    name: str
+
+    def run_frames(self, inputs: Any, count: int, ticks: int, report: Any, log: Any, log_room: int) -> int:
+        """See `kernels.frames.run_frames`."""
+
+    def run_call(self, function: int, arguments: Any, cycles: int) -> int:
+        """See `kernels.frames.run_call`."""
+
+    def state_replaced(self) -> None:
+        """The state was written by someone else."""
+
+
+ENGINES = ("auto", "reference", "interpreter")
+
+
+class Machine:
+    """An image, running. Deterministic: the same image, seed and inputs give the same frames on every engine.
+
+    seed: where the guest's random numbers start, any int64. engine: `interpreter` (numba and LLVM), `reference` (plain
+    Python, slow, checks everything), or `auto`: the interpreter. Raises UsageError for other names.
+    """
+
+    def __init__(self, image: Image, *, engine: str = "auto", seed: int = 0) -> None:
+        if not -(1 << 63) <= seed < 1 << 63:
+            raise UsageError("usage", subject="seed", required="a signed 64-bit number", available=str(seed)[:40])
+        self.image = image
+        self.seed = seed
+        self.layout = layout.lay_out(image.limits, len(image.program.globals))
+        self.state: npt.NDArray[np.int64] = np.zeros(self.layout.words, dtype=np.int64)
+        self._power_on()
+        self.engine = _make_engine(engine, image, self.state)
+
+    def _power_on(self) -> None:
+        image, state = self.image, memoryview(self.state)
+        for at, value in layout.constants(self.layout, image.limits, len(image.program.globals)).items():
+            state[at] = value
+        state[layout.SEED] = self.seed
+        state[layout.CURRENT] = -1
+        state[layout.OBJECT_COUNT] = 1
+        state[layout.CURSOR] = 1
+        device = state[layout.DEVICE : layout.DEVICE + DEVICE_WORDS]
+        power_on(device, self.seed, image.limits.log_bytes, len(image.assets), image.limits.coroutines)
+        tables = memoryview(build_tables(image.program, image.facts))
+        self._place_strings(state, tables)
+        coroutines.start(state, tables, 0, 0, 0)
+        state[layout.ALLOCATED] = 0
+
+    def _place_strings(self, state: memoryview, tables: memoryview) -> None:
+        """String constants are the first objects, in the order of the constants, and stay."""
+        raw = state.cast("B")
+        for constant in self.image.program.constants:
+            if isinstance(constant.value, bytes):
+                slot_type = constant.slot_type(self.image.program.types)
+                assert slot_type is not None
+                handle = heap.allocate(state, tables, slot_type - 16, len(constant.value))
+                assert handle, "loading checked that the constants fit"
+                offset = state[state[layout.AT_OBJECTS] + 2 * (handle & heap.LAYOUT_MASK)]
+                at = 8 * (state[layout.AT_HEAP] + offset)
+                raw[at : at + len(constant.value)] = constant.value
+
+    # ---- running
+
+    @property
+    def frame(self) -> int:
+        """The number of the next frame, or of the one that is unfinished."""
+        return int(self.state[layout.FRAME])
+
+    @property
+    def cycles(self) -> int:
+        """Cycles used since the start."""
+        return int(self.state[layout.CYCLES])
+
+    @property
+    def ended(self) -> bool:
+        """Whether the machine halted or trapped."""
+        return int(self.state[layout.STATUS]) >= layout.HALTED
+
+    @property
+    def trap(self) -> TrapRecord | None:
+        """The trap that ended the machine, if one did."""
+        if self.state[layout.STATUS] != layout.TRAPPED:
+            return None
+        code, opcode, pc, function, frame, cycles = (int(w) for w in self.state[layout.TRAP_CODE : layout.TRAP_CYCLES + 1])
+        return TrapRecord(code=Trap(code), opcode=opcode, function=function, pc=pc, frame=frame, cycles=cycles)
+
+    def run_frame(self, given: Input = NO_INPUT, *, ticks: int = 1) -> FrameResult:
+        """Run one frame for at most `ticks` host ticks. An unfinished frame goes on at the next call, with its old input.
+
+        Raises UsageError("machine_ended") after the end.
+        """
+        results = self._stretch([given], 1, ticks)
+        return results[0] if results else self._unfinished()
+
+    def run(self, frames: int, inputs: Iterable[Input] | None = None, *, max_ticks: int = DEFAULT_MAX_TICKS) -> list[FrameResult]:
+        """Run up to `frames` frames, each with its input (none: no input); fewer where the machine ends.
+
+        Raises LimitReached("frame_unfinished") where a frame is not done after `max_ticks` host ticks, and
+        UsageError("machine_ended") where there is nothing to run.
+        """
+        given = [NO_INPUT] * frames if inputs is None else list(inputs)[:frames]
+        if len(given) < frames:
+            raise UsageError("inputs_too_few", required=str(frames), available=str(len(given)))
+        done: list[FrameResult] = []
+        while len(done) < frames and not (done and self.ended):
+            results = self._stretch(given[len(done) :], frames - len(done), max_ticks)
+            done += results
+            if not results or (self.state[layout.STATUS] == layout.IN_FRAME):
+                raise LimitReached("frame_unfinished", subject=f"frame {self.frame}", required=f"at most {max_ticks} ticks")
+        return done
+
+    def _stretch(self, given: Sequence[Input], count: int, ticks: int) -> list[FrameResult]:
+        """One call into the engine: as many frames as it completes."""
+        if self.ended:
+            raise UsageError("machine_ended", subject=f"frame {self.frame}")
+        if count < 1 or ticks < 1:
+            raise UsageError("usage", required="at least one frame and one tick", available=f"{count} and {ticks}")
+        inputs = array("q", (word for one in given[:count] for word in one.words()))
+        report = array("q", bytes(8 * REPORT_WORDS * count))
+        log = bytearray(_LOG_ROOM + self.image.limits.log_bytes + 8)
+        done = self.engine.run_frames(inputs, count, ticks, report, log, _LOG_ROOM)
+        results, at = [], 0
+        for i in range(done):
+            row = report[REPORT_WORDS * i : REPORT_WORDS * (i + 1)]
+            end = at + row[REPORT_LOG_BYTES]
+            results.append(self._result(row, tuple(_entries(log[at:end]))))
+            at = end
+        return results
+
+    def _result(self, row: Sequence[int], log: tuple[LogEntry, ...]) -> FrameResult:
+        low, high = (word & 0xFFFF_FFFF_FFFF_FFFF for word in row[REPORT_DIGEST : REPORT_DIGEST + 2])
+        status = _STATUS[row[REPORT_STATUS]]
+        return FrameResult(
+            frame=row[REPORT_FRAME],
+            status=status,
+            cycles=row[REPORT_CYCLES],
+            ticks=row[REPORT_TICKS],
+            host_calls=row[REPORT_HOST_CALLS],
+            digest=(high << 64 | low).to_bytes(16, "big"),
+            log=log,
+            trap=self.trap if status is Status.TRAPPED else None,
+        )
+
+    def _unfinished(self) -> FrameResult:
+        state = self.state
+        return FrameResult(
+            frame=self.frame,
+            status=Status.UNFINISHED,
+            cycles=int(state[layout.FRAME_CYCLES]),
+            ticks=int(state[layout.TICKS]),
+            host_calls=int(state[layout.DEVICE + 26]),
+            digest=b"",
+            log=(),
+            trap=None,
+        )
+
+    def call(self, export: str, words: Sequence[int] = (), *, cycles: int = CALL_CYCLES) -> tuple[int, ...]:
+        """Call an exported function between two frames. Arguments and results are unsigned 64-bit words.
+
+        Raises UsageError for unknown names and arguments that do not fit, Trapped with the trap record, LimitReached
+        where `cycles` do not suffice (the machine has then ended). It is no part of a recording.
+        """
+        function = self.image.export(export)
+        if function is None:
+            raise UsageError("export_unknown", subject=export)
+        self.require_boundary()
+        facts = self.image.facts.functions[function]
+        if len(words) != facts.params or not all(0 <= word < 1 << 64 for word in words) or any(t >= 16 for t in facts.slots[: facts.params]):
+            raise UsageError("arguments_wrong", subject=export, required=f"{facts.params} words", available=str(len(words)))
+        arguments = array("Q", words)
+        outcome = self.engine.run_call(function, array("q", arguments.tobytes()), cycles)
+        if outcome == layout.TRAP:
+            record = self.trap
+            assert record is not None
+            raise Trapped(record, self.image)
+        if outcome == layout.OUT_OF_BUDGET:
+            self.state[layout.STATUS] = layout.HALTED
+            raise LimitReached("call_unfinished", subject=export, required=f"at most {cycles} cycles")
+        at = int(self.state[layout.AT_STACKS] + self.state[layout.COROUTINE_LIMIT] * self.state[layout.STACK_STRIDE])
+        results = [int(word) & 0xFFFF_FFFF_FFFF_FFFF for word in self.state[at : at + len(facts.signature.results)]]
+        return tuple(
+            heap.canonical(word) if slot_type == FLOAT else word
+            for word, slot_type in zip(results, facts.signature.results, strict=True)
+        )
+
+    def require_boundary(self) -> None:
+        """Raise UsageError unless the machine stands between two frames."""
+        status = int(self.state[layout.STATUS])
+        if status >= layout.HALTED:
+            raise UsageError("machine_ended", subject=f"frame {self.frame}")
+        if status == layout.IN_FRAME:
+            raise UsageError("not_at_frame_boundary", subject=f"frame {self.frame}")
+
+    # ---- looking at it
+
+    def screen(self) -> npt.NDArray[np.uint16]:
+        """A copy of the screen that is shown: shape (180, 320), RGB565."""
+        first = 4 * int(self.state[layout.AT_PIXELS]) + SCREEN * int(self.state[layout.DEVICE + FRONT])
+        return self.state.view(np.uint16)[first : first + SCREEN].reshape(HEIGHT, WIDTH).copy()
+
+
+def _entries(data: bytes | bytearray) -> Iterable[LogEntry]:
+    at = 0
+    while at < len(data):
+        length = data[at + 1] | data[at + 2] << 8
+        text = data[at + 3 : at + 3 + length].decode("utf-8", "replace")
+        yield LogEntry(level=data[at], text=text)
+        at += 3 + length
+
+
+def _make_engine(name: str, image: Image, state: npt.NDArray[np.int64]) -> Engine:
+    if name == "reference":
+        from .reference import Reference
+
+        return Reference(image, state)
+    if name in ("interpreter", "auto"):
+        from .interpreter import Interpreter
+
+        return Interpreter(image, state)
+    raise UsageError("engine_unknown", subject=name, required=", ".join(ENGINES))
+
+

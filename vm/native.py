@@ -1,0 +1,281 @@
+"""The native core in this process: object files from the cache, or made first, loaded by llvmlite alone.
+
+A core consists of parts (`native_build`); an image needs the kernels, the steps and the host modules that it calls. Parts are kept
+in a private folder under the user's cache, named by a digest of everything they are made from: sources, versions, processor. A
+folder that others may write is not used; a part that is damaged is made again.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..contract import InternalError, Rejected, UsageError
+from ..contract.files import read_bytes, write_bytes
+from ..contract.notices import notify
+from ..host import Registry, standard
+from .handlers import TABLE
+from .kinds import VARIANTS
+from .native_build import (
+    CONVENTIONS,
+    RUN_CALL,
+    RUN_FRAMES,
+    STEP_PARTS,
+    build_part,
+    handler_numbers,
+    llvm,
+    rows,
+    target_machine,
+)
+
+STEPS = tuple(f"steps{i}" for i in range(STEP_PARTS))
+BASE_PARTS = ("kernels", *STEPS)
+WORKERS = 2
+BUILD_TIMEOUT_S = 600
+PROBE_FAILED = 3  # exit status of a builder whose steps did not compute what they should
+_MAGIC = b"PBSO\x01"
+_SOURCES = ("isa", "host", "vm")
+
+
+class Core:
+    """Loaded parts for one host, and where their handlers are. One per process and host; see `core`."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.rows = rows(registry)
+        self.numbers: Mapping[object, int] = handler_numbers(registry)
+        self.handlers: npt.NDArray[np.int64] = np.zeros(len(VARIANTS) + len(self.rows), np.int64)
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
+        self._loaded: set[str] = set()
+
+    @cached_property
+    def run_frames(self) -> Callable[[int, int], int]:
+        """`kernels.frames.run_frames`: addresses of a context and of its other arguments. After `require`."""
+        return self._entry(RUN_FRAMES)
+
+    @cached_property
+    def run_call(self) -> Callable[[int, int], int]:
+        """`kernels.frames.run_call`, likewise."""
+        return self._entry(RUN_CALL)
+
+    def _entry(self, symbol: str) -> Callable[[int, int], int]:
+        prototype = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+        return prototype(self._engine.get_function_address(symbol))
+
+    def require(self, modules: Iterable[str]) -> None:
+        """Load what is missing of the base and of these host modules, making it first where need be."""
+        wanted = [part for part in (*BASE_PARTS, *sorted(set(modules))) if part not in self._loaded]
+        if not wanted:
+            return
+        for data in _parts(self.registry, wanted).values():
+            self._engine.add_object_file(llvm.ObjectFileRef.from_data(data))
+        self._engine.finalize_object()
+        for part in wanted:
+            self._loaded.add(part)
+            if part != "kernels":
+                self._take_handlers(part)
+
+    def _take_handlers(self, part: str) -> None:
+        address = self._engine.get_function_address(f"{TABLE}{part}")
+        table = ctypes.CFUNCTYPE(ctypes.c_int64)(address)()
+        if part in STEPS:
+            numbers = list(range(STEPS.index(part), len(VARIANTS), STEP_PARTS))
+        else:
+            numbers = [len(VARIANTS) + i for i, service in enumerate(self.rows) if service.module == part]
+        self.handlers[numbers] = (ctypes.c_int64 * len(numbers)).from_address(table)[:]
+
+
+@cache
+def _core(key: int) -> Core:
+    return Core(_REGISTRIES[key])
+
+
+_REGISTRIES: dict[int, Registry] = {}
+
+
+def core(registry: Registry) -> Core:
+    """The core for a host. Raises UsageError("engine_unavailable") where its parts can neither be loaded nor made."""
+    _REGISTRIES[id(registry)] = registry  # kept, so that the id stays its own
+    return _core(id(registry))
+
+
+# ---- parts ---------------------------------------------------------------------------------------------------------------
+
+
+def _parts(registry: Registry, wanted: Sequence[str]) -> dict[str, bytes]:
+    """Object code by part. For a host of our own making from the cache; for any other its modules are made here and now."""
+    if registry is standard():
+        return _standard_parts(wanted)
+    base = [part for part in wanted if part in BASE_PARTS]
+    found = _standard_parts(base) if base else {}
+    return found | {part: build_part(part, registry, convention()) for part in wanted if part not in found}
+
+
+def _standard_parts(wanted: Sequence[str]) -> dict[str, bytes]:
+    folder = cache_folder()
+    if folder is None:
+        with tempfile.TemporaryDirectory(prefix="pbs-core-") as made:
+            return _read_or_build(Path(made), wanted)
+    return _read_or_build(folder, wanted)
+
+
+def _read_or_build(folder: Path, wanted: Sequence[str]) -> dict[str, bytes]:
+    found = {part: data for part in wanted if (data := _read_part(folder / f"{part}.o")) is not None}
+    missing = [part for part in wanted if part not in found]
+    if missing:
+        notify(f"compiling {', '.join(missing)} for this machine; this happens once")
+        _build(folder, missing)
+        for part in missing:
+            data = _read_part(folder / f"{part}.o")
+            if data is None:
+                raise InternalError(f"{part} was made but cannot be read back")
+            found[part] = data
+    return {part: found[part] for part in wanted}
+
+
+def _read_part(path: Path) -> bytes | None:
+    """The object code in a cache file; None where it is missing or not what was written."""
+    try:
+        data = read_bytes(path)
+    except Rejected:
+        return None
+    body = data[len(_MAGIC) + 32 :]
+    if data[: len(_MAGIC)] != _MAGIC or hashlib.sha256(body).digest() != data[len(_MAGIC) : len(_MAGIC) + 32]:
+        notify(f"the cached {path.stem} is damaged and is made again")
+        return None
+    return body
+
+
+def write_part(path: Path, body: bytes) -> None:
+    """Keep object code in a cache file."""
+    write_bytes(path, _MAGIC + hashlib.sha256(body).digest() + body)
+
+
+def _build(folder: Path, missing: Sequence[str]) -> None:
+    """Make parts with up to WORKERS processes at a time; steps go together, for they are tried out once made."""
+    chosen = convention()
+    jobs: list[list[str]] = [[part] for part in missing if part not in STEPS]
+    if any(part in STEPS for part in missing):
+        jobs.insert(1, list(STEPS))
+    queues: list[list[str]] = [[] for _ in range(min(WORKERS, len(jobs)))]
+    for job in jobs:  # the longest come first in a core's parts: give each to whoever has least to do
+        min(queues, key=lambda queue: sum(_WEIGHT.get(part, 1) for part in queue)).extend(job)
+    processes = [_start(chosen, folder, queue) for queue in queues]
+    for process in processes:
+        try:
+            _, errors = process.communicate(timeout=BUILD_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            _, errors = process.communicate()
+        if process.returncode == PROBE_FAILED and chosen != CONVENTIONS[-1]:
+            for other in processes:
+                other.wait()
+            (folder / "convention").write_text(CONVENTIONS[-1])
+            _build(folder, missing)
+            return
+        if process.returncode != 0:
+            last = errors.strip().splitlines()[-1:] or ["no message"]
+            raise UsageError("engine_unavailable", subject="interpreter", details={"reason": last[0][:200]})
+
+
+_WEIGHT = {"kernels": 6, "gfx": 4, "math": 3, "steps0": 2, "steps1": 2}
+
+
+def convention() -> str:
+    """The calling convention of handlers: the fast one, unless a trial on this machine failed."""
+    folder = cache_folder()
+    marker = folder / "convention" if folder is not None else None
+    if marker is not None and marker.exists():
+        return CONVENTIONS[-1]
+    return CONVENTIONS[0] if platform.machine() in ("x86_64", "AMD64") else CONVENTIONS[-1]
+
+
+def _start(chosen: str, folder: Path, queue: Sequence[str]) -> subprocess.Popen[str]:
+    """A builder process. It stands in the private folder and sees none of numba's or Python's settings around us."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA_", "PYTHON"))}
+    environment |= {"NUMBA_OPT": "0", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    package = Path(__file__).resolve().parent.parent
+    source = package if package.name != "pbs" else package.parent
+    where = next((p for p in sys.path if p and (Path(p) / "pbs" / "vm").exists()), str(source))
+    program = (
+        f"import sys; sys.path.insert(0, {where!r})\n"
+        f"from pbs.vm.native_build import main\n"
+        f"main({chosen!r}, {str(folder)!r}, {list(queue)!r})"
+    )
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and our own text
+        [sys.executable, "-P", "-c", program],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+# ---- the cache -----------------------------------------------------------------------------------------------------------
+
+
+@cache
+def cache_folder() -> Path | None:
+    """The private folder of this core's parts, made if need be. None where there can be none; then a notice says why."""
+    import platformdirs
+
+    root = Path(os.environ.get("PBS_CACHE_DIR") or platformdirs.user_cache_path("pbs"))
+    folder = root / "native" / core_digest()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        (root / "native").mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for path in (root / "native", folder):
+            if not _is_private(path):
+                notify(f"the cache folder {path} can be written by others and is not used (chmod 700 makes it private)")
+                return None
+        probe = folder / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        notify(f"no cache folder at {folder}: {error.strerror}; compiling for this run only")
+        return None
+    return folder
+
+
+def _is_private(path: Path) -> bool:
+    """Ours, and writable by nobody else."""
+    information = path.lstat()
+    if not hasattr(os, "getuid"):
+        return stat.S_ISDIR(information.st_mode)
+    ours = information.st_uid == os.getuid()
+    return stat.S_ISDIR(information.st_mode) and ours and not information.st_mode & 0o022
+
+
+@cache
+def core_digest() -> str:
+    """A digest of everything that a core's code depends on."""
+    digest = hashlib.sha256()
+    rooms = Path(__file__).resolve().parent.parent
+    for room in _SOURCES:
+        for path in sorted((rooms / room).rglob("*.py")):
+            digest.update(f"{path.relative_to(rooms)}\0".encode() + path.read_bytes() + b"\0")
+    facts = [sys.version, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), platform.machine()]
+    for package in ("numba", "llvmlite", "numpy"):
+        try:
+            facts.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            raise UsageError("engine_unavailable", subject="interpreter", required=package, available="nothing") from None
+    digest.update("\0".join(facts).encode())
+    return digest.hexdigest()[:32]

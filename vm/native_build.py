@@ -1,0 +1,230 @@
+"""Makes the parts of the native core as object files: numba compiles kernels and services, LLVM the handlers.
+
+    steps0, steps1   the handlers of all record kinds
+    kernels          the machine around them: frame loop, scheduler, collector, digest; and the entries that Python calls
+    one per module   of the host, `gfx`, `log` ...: its services and their handlers
+
+`main` runs in processes of their own with a clean environment (`native` starts them): nothing of numba's configuration around the
+caller reaches the core, parts are made on several processors, and later runs need neither numba nor any compiling.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from llvmlite import binding as llvm
+
+from ..contract import InternalError
+from ..host import Registry, Service, standard
+from . import context, handlers, xxh3
+from .abi import Compiled, compiled, parts_of, symbol_of
+from .kernels import frames
+from .kernels.rebind import Rebinding
+from .kinds import VARIANTS
+from .llvm_words import LLVMWords
+
+STEP_PARTS = 2
+CONVENTIONS = ("preserve_nonecc", "ccc")  # the second is what every target has
+RUN_FRAMES, RUN_CALL = "pbs_run_frames", "pbs_run_call"
+HASH = "pbs_hash128"
+
+
+def part_names(registry: Registry) -> list[str]:
+    """Every part of the core for a host, the longest to make first."""
+    modules = dict.fromkeys(service.module for service in rows(registry))
+    return ["kernels", *(f"steps{i}" for i in range(STEP_PARTS)), *modules]
+
+
+def rows(registry: Registry) -> list[Service]:
+    """Services and intrinsics, one for each handler."""
+    found: dict[object, Service] = {}
+    for service in (*registry.services.values(), *registry.intrinsics.values()):
+        found.setdefault(handlers.handler_key(service), service)
+    return list(found.values())
+
+
+def handler_numbers(registry: Registry) -> dict[object, int]:
+    """Numbers of handlers: by variant, and by ("SYSCALL" or "INTRINSIC", number of the service)."""
+    numbers: dict[object, int] = {variant: number for number, variant in enumerate(VARIANTS)}
+    by_key = {handlers.handler_key(row): len(VARIANTS) + i for i, row in enumerate(rows(registry))}
+    for service in (*registry.services.values(), *registry.intrinsics.values()):
+        name = "INTRINSIC" if service.intrinsic else "SYSCALL"
+        numbers[name, service.number] = by_key[handlers.handler_key(service)]
+    return numbers
+
+
+def build_part(part: str, registry: Registry, convention: str) -> bytes:
+    """The object file of one part."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    if part.startswith("steps"):
+        return _object([handlers.step_module(int(part.removeprefix("steps")), STEP_PARTS, convention)], optimize=1)
+    compiler = _Compiler()
+    if part == "kernels":
+        roots: list[Callable[..., Any]] = [*handlers.KERNELS.values(), frames.run_frames, frames.run_call]
+        texts = [_entries(), xxh3.module()]
+        public = [RUN_FRAMES, RUN_CALL]
+    else:
+        services = [service for service in rows(registry) if service.module == part]
+        roots = [f for service in services for f in (service.function, service.extra_cycles) if f is not None]
+        texts = [handlers.host_module(part, convention, services)]
+        public = [f"{handlers.TABLE}{part}"]
+        for service in services:
+            _check_signature(service)
+    for root in roots:
+        compiler.copies.copy(root)
+    return _object([*compiler.texts, *texts], public=[*public, *(symbol_of(root) for root in roots)])
+
+
+def _check_signature(service: Service) -> None:
+    """A row and its function must say the same."""
+    function = compiled(service.function)
+    takes = "W" * (service.member is not None) + "".join("F" if k == "float" else "W" for _, k in service.params)
+    gives = "".join("F" if k == "float" else "W" for _, k in service.results)
+    if (function.takes, function.gives) != (takes, gives):
+        raise InternalError(f"{service.identity} says {service.effect}, its function does not")
+
+
+# ---- numba ---------------------------------------------------------------------------------------------------------------
+
+
+class _Compiler:
+    """Compiles functions with numba, each by itself, to IR; machine code is made once, of what belongs together.
+
+    numba's own way links every function into all that call it, and optimises and compiles it there again. Here a call is a
+    call to a symbol. Types are read off the annotations; views are plain pointers.
+    """
+
+    def __init__(self) -> None:
+        import numba
+        from numba import types
+        from numba.core import compiler, registry
+
+        if numba.config.DISABLE_JIT:
+            raise InternalError("numba's compiler is switched off (NUMBA_DISABLE_JIT)")
+        from . import native_ports
+        from .turn import turn
+
+        self.types = {
+            "Words": types.CPointer(types.int64),
+            "Bytes": types.CPointer(types.uint8),
+            "Pixels": types.CPointer(types.uint16),
+            "Any": types.CPointer(types.int64),
+            "int": types.int64,
+            "float": types.float64,
+            "bool": types.boolean,
+        }
+        self.tuple_type, self.none = types.Tuple, types.none
+        self.compile_extra, self.target = compiler.compile_extra, registry.cpu_target
+        self.call_of = native_ports.call_of
+        self.flags = compiler.Flags()
+        options = {"nopython": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        self.target.options.parse_as_flags(self.flags, options)
+        self.flags.no_compile = True
+        self.texts: list[str] = []
+        self._linked: set[int] = set()
+        ports = native_ports.ports()
+        ports["turn"] = Rebinding(ports, self._compile).copy(turn)
+        self.copies = Rebinding(ports, self._compile)
+
+    def _compile(self, function: Callable[..., Any]) -> Any:
+        """Compile a function whose callees are compiled; what stands for it in its callers."""
+        annotations = dict(inspect.get_annotations(function))
+        results = [self.types[part] for part in parts_of(annotations.pop("return"))]
+        result = self.none if not results else results[0] if len(results) == 1 else self.tuple_type(results)
+        arguments = tuple(self.types[kind] for kind in annotations.values())
+        target = self.target
+        made = self.compile_extra(
+            target.typing_context, target.target_context, function, arguments, result, self.flags, locals={}
+        )
+        if made.signature.return_type != result:
+            raise InternalError(f"{function.__qualname__} compiled to {made.signature}")
+        symbol = symbol_of(function)
+        self.texts.append(made.library.get_llvm_str().replace(made.fndesc.llvm_func_name, f'"{symbol}"'))
+        self._link(made.library)
+        return self.call_of(function.__name__, result(*arguments), symbol)
+
+    def _link(self, library: Any) -> None:
+        """Keep what numba itself brings along: its `min` and `max`, and the reference counting that nothing uses."""
+        for needed in library._linking_libraries:
+            if id(needed) not in self._linked:
+                self._linked.add(id(needed))
+                self.texts.append(needed.get_llvm_str())
+
+
+class _Entry(LLVMWords):
+    """A function that Python calls: `i64 f(context, given)`, where `given` points to the words of its arguments."""
+
+    def view(self, name: str) -> str:
+        words = {"state": context.STATE, "image": context.IMAGE}
+        word = words[name] if name in words else context.VIEW + context.VIEW_INDEX[name]
+        return f"ptr {self.load('ptr', '%cx', 8 * word).text}"
+
+    def text(self, name: str, function: Compiled, given: str) -> str:
+        """`given` says in order what the arguments are: names of views, `cx`, `ptr` and `i64` for given words."""
+        arguments, word = [f"ptr {self.at('%cx', 8 * context.RESULTS)}", f"ptr {self.at('%cx', 8 * context.EXCEPTION)}"], 0
+        for kind in given.split():
+            if kind in ("ptr", "i64"):
+                arguments.append(f"{kind} {self.load(kind, '%given', 8 * word).text}")
+                word += 1
+            else:
+                arguments.append("ptr %cx" if kind == "cx" else self.view(kind))
+        self.define("i32", f'call i32 @"{function.symbol}"({", ".join(arguments)})')
+        result = self.load("i64", "%cx", 8 * context.RESULTS)
+        types = ", ".join(argument.split()[0] for argument in arguments)
+        body = "\n".join(self.lines)
+        return f'declare i32 @"{function.symbol}"({types})\ndefine i64 @{name}(ptr %cx, ptr %given) nounwind {{\n{body}\n  ret i64 {result.text}\n}}\n'
+
+
+def _entries() -> str:
+    run_frames = "state image cx device ptr i64 i64 ptr log ptr i64"  # inputs, count, ticks; report; log, its room
+    run_call = "state image cx i64 ptr i64 i64"  # function, arguments, their count, cycles
+    return _Entry().text(RUN_FRAMES, compiled(frames.run_frames), run_frames) + _Entry().text(
+        RUN_CALL, compiled(frames.run_call), run_call
+    )
+
+
+# ---- LLVM ----------------------------------------------------------------------------------------------------------------
+
+
+def target_machine() -> Any:
+    """Machine code for this very processor."""
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2, jit=True
+    )
+
+
+def _object(texts: Sequence[str], public: Sequence[str] | None = None, optimize: int = 2) -> bytes:
+    """Machine code of modules linked into one. Where `public` is given, all other definitions are private to it."""
+    module = llvm.parse_assembly(texts[0])
+    for text in texts[1:]:
+        module.link_in(llvm.parse_assembly(text))
+    if public is not None:
+        for function in module.functions:
+            if not function.is_declaration and function.name not in public:
+                function.linkage = "internal"
+    module.verify()
+    machine = target_machine()
+    passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=optimize))
+    passes.getModulePassManager().run(module, passes)
+    compiled_object: bytes = machine.emit_object(module)
+    return compiled_object
+
+
+def main(convention: str, folder: str, parts: Sequence[str]) -> None:
+    """Write parts of the standard host's core to a cache folder. Steps are tried out before anything else is made."""
+    from .native import PROBE_FAILED, STEPS, write_part
+    from .probe import steps_work
+
+    steps = {}
+    for part in parts:
+        body = build_part(part, standard(), convention)
+        if part in STEPS:
+            steps[part] = body
+            if len(steps) == len(STEPS) and not steps_work(list(steps.values())):
+                sys.exit(PROBE_FAILED)
+        write_part(Path(folder, f"{part}.o"), body)
