@@ -133,7 +133,7 @@ class _Disassembler:
             names = self.names.functions
         elif kind is Immediate.TYPE:
             names = self.names.types
-        return names[value] if value < len(names) else str(value)
+        return names[value] if 0 <= value < len(names) else str(value)
 
 
 def _decode(index: int, function: Function) -> list[Decoded]:

@@ -213,12 +213,19 @@ class Machine:
         code, opcode, pc, function, frame, cycles = (int(w) for w in self.state[layout.TRAP_CODE : layout.TRAP_CYCLES + 1])
         return TrapRecord(code=Trap(code), opcode=opcode, function=function, pc=pc, frame=frame, cycles=cycles)
 
-    def run_frame(self, given: Input = NO_INPUT, *, ticks: int = 1) -> FrameResult:
+    def run_frame(self, given: Input = NO_INPUT, *, ticks: int = 1, budget: int | None = None) -> FrameResult:
         """Run one frame for at most `ticks` host ticks. An unfinished frame goes on at the next call, with its old input.
 
-        Raises UsageError("machine_ended") after the end.
+        budget: cycles given at each tick, instead of limits.frame_cycles. How a frame is cut into ticks changes nothing
+        that the guest, the digest or the cycle count could see. Raises UsageError("machine_ended") after the end.
         """
-        results = self._stretch([given], 1, ticks)
+        state = self.state
+        if budget is not None:
+            state[layout.FRAME_BUDGET] = budget
+        try:
+            results = self._stretch([given], 1, ticks)
+        finally:
+            state[layout.FRAME_BUDGET] = self.image.limits.frame_cycles
         return results[0] if results else self._unfinished()
 
     def run(self, frames: int, inputs: Iterable[Input] | None = None, *, max_ticks: int = DEFAULT_MAX_TICKS) -> list[FrameResult]:
