@@ -201,18 +201,16 @@ class InternalError(Exception):
 
 def text(error: PbsError) -> str:
     """For people: the sentence with its code, where, the causes, and what to do next."""
-    lines = [_line(error.diagnostic)]
-    lines += ["  " + _line(finding) for finding in error.findings]
+    lines = [line(error.diagnostic)]
+    lines += ["  " + line(finding) for finding in error.findings]
     hints = dict.fromkeys(d.entry.hint for d in (error.diagnostic, *error.findings) if d.entry.hint)
     lines += [f"hint: {hint}" for hint in list(hints)[:3]]
     return "\n".join(lines)
 
 
-def _line(diagnostic: Diagnostic) -> str:
-    parts = [f"{diagnostic.code}: {diagnostic.entry.sentence}"]
-    where = []
-    if diagnostic.subject is not None:
-        where.append(_printable(diagnostic.subject))
+def line(diagnostic: Diagnostic) -> str:
+    """One diagnostic in one line."""
+    where = [] if diagnostic.subject is None else [_printable(diagnostic.subject)]
     place = diagnostic.place
     if place is not None:
         if place.line is not None:
@@ -221,8 +219,8 @@ def _line(diagnostic: Diagnostic) -> str:
             where.append(f"function {place.function}" + (f" ({_printable(place.name)})" if place.name else ""))
         if place.pc is not None:
             where.append(f"pc {place.pc}")
-    if where:
-        parts.append(" at ".join(["", ", ".join(where)]).strip())
+    sentence = f"{diagnostic.code}: {diagnostic.entry.sentence}"
+    parts = [f"{sentence}: {', '.join(where)}" if where else sentence]
     facts = [f"needs {_printable(diagnostic.required)}"] if diagnostic.required is not None else []
     facts += [f"has {_printable(diagnostic.available)}"] if diagnostic.available is not None else []
     facts += [f"{key} {_printable(str(value))}" for key, value in diagnostic.details.items()]

@@ -5,5 +5,6 @@ if not __name__.startswith("pbs."):
 
 from .image import Image
 from .load import load
+from .toolchain import assemble
 
-__all__ = ["Image", "load"]
+__all__ = ["Image", "assemble", "load"]

@@ -23,6 +23,7 @@ class Image:
     """
 
     digest: bytes
+    source: bytes  # what `load` makes this image of again: a flat cartridge, or a bare program
     program: Program  # patched: every host call is a SYSCALL
     facts: Facts
     services: Mapping[int, Service]  # those the program calls, by number

@@ -26,7 +26,7 @@ from ..isa import container
 from ..isa.program import Meta, Program
 from ..verifier import Facts, verify
 from .cartridge import MAGIC as CARTRIDGE_MAGIC
-from .cartridge import MAX_CARTRIDGE_BYTES, PROGRAM, Cartridge, content_digest, decode_cartridge, read_directory
+from .cartridge import MAX_CARTRIDGE_BYTES, PROGRAM, Cartridge, content_digest, decode_cartridge, encode_cartridge, read_directory
 from .image import Image
 from .manifest import Manifest
 from .resolve import host_calls, patch, resolve
@@ -49,7 +49,7 @@ def load(source: Path | str | bytes, *, limits: Limits | None = None, registry: 
     program = container.decode(source)
     findings = evaluate(_program_requirements(program.meta))
     image_limits = limits or PROFILES[DEFAULT_PROFILE]
-    return _finish(program, None, findings, host, image_limits, content_digest({PROGRAM: source}), ())
+    return _finish(program, None, findings, host, image_limits, content_digest({PROGRAM: source}), source, ())
 
 
 def load_cartridge(cartridge: Cartridge, *, registry: Registry | None = None) -> Image:
@@ -69,7 +69,8 @@ def load_cartridge(cartridge: Cartridge, *, registry: Registry | None = None) ->
     findings += _target_differences(manifest, program.meta)
     assets, asset_findings = _assets(cartridge)
     findings += asset_findings + _entry_exports(manifest, program)
-    return _finish(program, manifest, findings, host, manifest.limits, cartridge.digest, assets)
+    flat = encode_cartridge(cartridge.members)
+    return _finish(program, manifest, findings, host, manifest.limits, cartridge.digest, flat, assets)
 
 
 def _finish(
@@ -79,6 +80,7 @@ def _finish(
     registry: Registry,
     limits: Limits,
     digest: bytes,
+    source: bytes,
     assets: tuple[Bitmap, ...],
 ) -> Image:
     """The stages that cartridges and bare programs share: resolve, patch, verify."""
@@ -99,6 +101,7 @@ def _finish(
         warnings.append(Diagnostic(code="runtime_untested", subject=manifest.id, available=str(runtime)))
     return Image(
         digest=digest,
+        source=source,
         program=patched,
         facts=facts,
         services=called,

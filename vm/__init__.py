@@ -2,3 +2,8 @@
 
 if not __name__.startswith("pbs."):
     raise ImportError(f"import it as pbs.{__name__}")
+
+from .machine import NO_INPUT, FrameResult, Input, LogEntry, Machine, Status, Trapped, TrapRecord
+from .snapshot import Snapshot
+
+__all__ = ["NO_INPUT", "FrameResult", "Input", "LogEntry", "Machine", "Snapshot", "Status", "TrapRecord", "Trapped"]

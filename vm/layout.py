@@ -107,6 +107,7 @@ HASH_WORDS = 32  # what is hashed is at least this long; behind its end there ar
 INFO_SHIFT = 32  # info word: generation << 32 | layout
 MAX_GENERATION = (1 << 31) - 1
 RECORD_FIXED_WORDS = 96
+PIXEL_WORDS = 2 * SCREEN // 4  # two screens, four pixels a word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +134,7 @@ def lay_out(limits: Limits, global_count: int) -> Layout:
         "globals": _hashable(global_count),
         "log": _hashable((limits.log_bytes + 7) // 8),
         "record": _hashable(RECORD_FIXED_WORDS + 2 * limits.coroutines),
-        "pixels": 2 * SCREEN // 4,
+        "pixels": PIXEL_WORDS,
         "frames": stacks * limits.call_depth * FRAME_ENTRY_WORDS,
         "stacks": stacks * _stack_stride(limits),
         "scratch": _hashable(ROW_WORDS + 2 + FRAME_ENTRY_WORDS * limits.call_depth + limits.stack_words),

@@ -20,6 +20,7 @@ from ..loader.image import Image
 from . import layout
 from .image_tables import build_tables
 from .kernels import coroutines, heap
+from .snapshot import Snapshot, put, take
 from .kernels.frames import (
     REPORT_CYCLES,
     REPORT_DIGEST,
@@ -326,6 +327,25 @@ class Machine:
             raise UsageError("machine_ended", subject=f"frame {self.frame}")
         if status == layout.IN_FRAME:
             raise UsageError("not_at_frame_boundary", subject=f"frame {self.frame}")
+
+    # ---- snapshots
+
+    def snapshot(self) -> Snapshot:
+        """The whole machine as it stands between two frames. Raises UsageError inside of a frame and after the end."""
+        self.require_boundary()
+        return take(self.image, self.state)
+
+    def restore(self, snapshot: Snapshot | bytes) -> None:
+        """Become what the snapshot was taken from; all or nothing, also after the end or inside of a frame.
+
+        Bytes are checked word by word first. Raises Rejected where they are no snapshot of this image.
+        """
+        taken = Snapshot.read(snapshot, self.image) if isinstance(snapshot, bytes) else snapshot
+        if taken.image is not self.image:
+            taken = Snapshot.read(taken.data, self.image)
+        put(taken, self.state)
+        self.seed = int(self.state[layout.SEED])
+        self.engine.state_replaced()
 
     # ---- looking at it
 

@@ -199,6 +199,9 @@ def close_frame(state: Words, image: Words) -> int:
     if state[STATUS] == IN_FRAME:
         state[STATUS] = BETWEEN
     state[BUDGET] = 0
+    state[TURN] = 0
+    state[MARK] = NO_MARK
+    state[MARK_FRAMES] = 0
     digest(state, image)
     state[FRAME] += 1
     return 0

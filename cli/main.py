@@ -1,0 +1,140 @@
+"""The way in: finds the verb, runs it, and turns whatever happens into an exit code.
+
+Verbs are imported when they are used, so that `pbs --help`, `verify`, `asm` and `inspect` load no compiler. Exit codes:
+0 ok, 1 trap, 2 usage, 3 rejected, 4 limit, 5 storage, 6 diverged, 7 denied, 70 internal; 130 after Ctrl-C, as shells expect.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..contract import PbsError, StorageError, UsageError
+from ..contract.diagnostics import Family, as_json, text
+from .output import print_json
+
+VERBS = {
+    "run": "play a cartridge, or run it without a screen",
+    "record": "play a cartridge and keep what was played",
+    "replay": "play a recording again and check every frame",
+    "verify": "check that a program or cartridge may run",
+    "inspect": "show what a cartridge, program, trace or snapshot holds",
+    "asm": "assembly text to program",
+    "disasm": "program to assembly text",
+    "pack": "a cartridge directory to one file",
+    "explain": "what a code, trap or instruction means",
+    "version": "release and contract versions",
+    "doctor": "look at this installation",
+}
+INTERRUPTED = 130
+
+
+class Verbs(click.Group):
+    """The verbs, loaded when used; a bare path means `run`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = import_module(f".{cmd_name}", __package__).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of verbs, without importing any."""
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and _looks_like_path(args[0]):
+            args = ["run", *args]
+        if args and args[0] not in VERBS:
+            near = difflib.get_close_matches(args[0], VERBS, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise click.UsageError(f"there is no verb {args[0]!r}{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _looks_like_path(argument: str) -> bool:
+    return os.sep in argument or Path(argument).suffix in (".cart", ".pbx") or Path(argument).exists()
+
+
+@click.group(cls=Verbs, invoke_without_command=False, context_settings={"help_option_names": ["-h", "--help"]})
+def pbs() -> None:
+    """PBS, a deterministic game machine: run cartridges, replay recordings, measure interpreters.
+
+    A bare path means run: pbs cartridges/pong
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and exit with its code."""
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command; the exit code. Nothing that goes wrong shows a traceback, unless PBS_DEBUG is set."""
+    try:
+        status: Any = pbs.main(args=arguments, prog_name="pbs", standalone_mode=False)
+        sys.stdout.flush()
+    except PbsError as error:
+        return _report(error, arguments)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        return _report_usage(error, arguments)
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _closed_output()
+    except Exception as error:  # noqa: BLE001 - the last resort: our mistake must not look like the user's
+        return _internal(error)
+    return status if isinstance(status, int) else 0
+
+
+def _report(error: PbsError, arguments: list[str]) -> int:
+    try:
+        if "--json" in arguments:
+            print_json("error", as_json(error))
+        print(f"pbs: {text(error)}", file=sys.stderr)
+    except BrokenPipeError:
+        return _closed_output()
+    return error.exit_code
+
+
+def _report_usage(error: click.ClickException, arguments: list[str]) -> int:
+    if "--json" in arguments:
+        print_json("error", as_json(UsageError("usage", details={"reason": error.format_message()[:200]})))
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        print(context.get_usage(), file=sys.stderr)
+    print(f"pbs: usage: {error.format_message()}", file=sys.stderr)
+    return Family.USAGE.exit_code
+
+
+def _closed_output() -> int:
+    """Nobody reads any more: say nothing further, but do not pretend that all was written."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - replaces what the interpreter flushes at exit
+    return StorageError("stdout_closed").exit_code
+
+
+def _internal(error: Exception) -> int:
+    if os.environ.get("PBS_DEBUG"):
+        traceback.print_exc()
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    print(
+        f"pbs: internal_error: a mistake of PBS itself: {type(error).__name__}: {str(error)[:300]} "
+        f"({Path(where.filename).name}:{where.lineno})\n"
+        "hint: please report it with the command and the files that led to it; PBS_DEBUG=1 shows more",
+        file=sys.stderr,
+    )
+    return Family.INTERNAL.exit_code

@@ -1,0 +1,88 @@
+"""`pbs run`: play a cartridge, or run it without a screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..contract import Diverged
+from ..loader import load
+from ..replay import Trace
+from ..vm import FrameResult, Input, Machine
+from .main import INTERRUPTED
+from .options import playing_options
+from .output import print_json, tell_warnings
+from .playing import Session, check_frames, exit_code, read_script, save_screenshot, say_session, session_object
+
+
+@click.command()
+@click.argument("cartridge")
+@click.option("--frames", type=int, help="Stop after that many frames.")
+@click.option("--trace", metavar="FILE", help="Take seed and input from a recording, and check every frame that it has.")
+@playing_options
+def command(
+    cartridge: str,
+    frames: int | None,
+    trace: str | None,
+    as_json: bool,
+    engine: str,
+    view: str | None,
+    script: str | None,
+    seed: int,
+    max_ticks: int,
+    screenshot: str | None,
+) -> int:
+    """Play CARTRIDGE (a directory, a .cart file, or a bare .pbx program), or run it without a screen.
+
+    With --frames, --trace, --input or --json nothing is shown unless --view asks for it.
+    """
+    check_frames(frames)
+    if trace is not None and script is not None:
+        raise click.UsageError("--trace and --input both give the input; choose one")
+    image = load(Path(cartridge))
+    tell_warnings(image.warnings)
+    recording = None if trace is None else Trace.read(Path(trace))
+    inputs = read_script(script)
+    if recording is not None:
+        machine = recording.machine(image, engine)
+        inputs = list(recording.inputs())
+    else:
+        machine = Machine(image, engine=engine, seed=seed)
+    unseen = as_json or frames is not None or inputs is not None
+    session = Session(
+        machine=machine,
+        view_choice=view or ("none" if unseen else "auto"),
+        max_ticks=max_ticks,
+        inputs=inputs,
+        frames=frames,
+        quiet=as_json,
+    )
+    checked = 0
+
+    def check(_given: Input, result: FrameResult) -> None:
+        nonlocal checked
+        assert recording is not None
+        if session.done < len(recording):
+            expected = recording.digests[session.done]
+            if result.digest != expected:
+                raise Diverged(
+                    "replay_diverged",
+                    subject=f"frame {result.frame}",
+                    required=expected.hex(),
+                    available=result.digest.hex(),
+                )
+            checked += 1
+
+    if recording is not None:
+        session.keep = check
+    session.run()
+    save_screenshot(screenshot, machine)
+    if as_json:
+        shown = session_object("run", session, image)
+        print_json("run", {**shown, "checked_frames": checked if recording is not None else None})
+    else:
+        say_session(session, image)
+        if recording is not None:
+            click.echo(f"{checked} of {len(recording)} recorded frames checked, all equal")
+    return INTERRUPTED if session.interrupted and session.view_choice == "none" else exit_code(session)

@@ -1,0 +1,104 @@
+"""Replaying: the recorded inputs once more, every frame's digest held against the recorded one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ..contract import Diverged
+from ..loader import Image
+from ..vm import FrameResult, Input, Machine, Status
+from .trace import Trace, TraceHeader, trace_of
+
+STRETCH = 256  # frames between two looks at the digests
+MAX_TICKS = 1 << 20  # a recorded frame did finish, however many ticks it took
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayReport:
+    """A replay in which every frame was as recorded. `complete` is False for a partial trace."""
+
+    frames: int
+    cycles: int
+    digest: bytes  # of the last frame, which chains all
+    status: Status
+    engine: str
+    complete: bool
+
+
+def record(
+    image: Image,
+    inputs: Iterable[Input],
+    *,
+    engine: str = "auto",
+    seed: int = 0,
+) -> Trace:
+    """Run a new machine with these inputs, one a frame, until they or the machine end; the trace of it."""
+    machine = Machine(image, engine=engine, seed=seed)
+    given = list(inputs)
+    header = TraceHeader.of(machine)
+    results = machine.run(len(given), given) if given else []
+    return trace_of(header, given, results)
+
+
+def replay(
+    trace: Trace,
+    image: Image | None = None,
+    *,
+    engine: str = "auto",
+    watch: Callable[[Machine, FrameResult], None] | None = None,
+) -> ReplayReport:
+    """Replay a trace and check every frame. image: the cartridge's; without one, that which the trace carries.
+
+    watch: called after every frame (the machine then stands there). Raises Diverged at the first frame that is not as
+    recorded, and Rejected where cartridge or runtime are not the trace's.
+    """
+    machine = trace.machine(image or trace.image(), engine)
+    given = list(trace.inputs())
+    done = 0
+    last: FrameResult | None = None
+    while done < len(trace):
+        if machine.ended:
+            raise Diverged("replay_ended_early", subject=f"frame {done}", required=f"{len(trace)} frames", available=str(done))
+        count = 1 if watch is not None else min(STRETCH, len(trace) - done)
+        for result in machine.run(count, given[done : done + count], max_ticks=MAX_TICKS):
+            _check(trace, done, result)
+            last = result
+            done += 1
+        if watch is not None and last is not None:
+            watch(machine, last)
+    assert last is not None
+    if trace.status is not None and trace.status is not last.status:
+        code = "replay_ran_on" if last.status is Status.SYNCED else "replay_ended_early"
+        raise Diverged(code, subject=f"frame {done - 1}", required=trace.status.value, available=last.status.value)
+    return ReplayReport(
+        frames=done,
+        cycles=machine.cycles,
+        digest=last.digest,
+        status=last.status,
+        engine=machine.engine.name,
+        complete=trace.status is not None,
+    )
+
+
+def _check(trace: Trace, index: int, result: FrameResult) -> None:
+    expected = trace.digests[index]
+    if result.digest != expected:
+        recorded_cycles = int(trace.rows[index]["cycles"])
+        details: dict[str, str | int] = {"recorded cycles": recorded_cycles, "cycles": result.cycles}
+        if result.trap is not None:
+            details["trap"] = result.trap.code.name
+        raise Diverged(
+            "replay_diverged",
+            subject=f"frame {result.frame}",
+            required=expected.hex(),
+            available=result.digest.hex(),
+            details=details,
+        )
+    if int(trace.rows[index]["cycles"]) != result.cycles:
+        raise Diverged(
+            "replay_diverged",
+            subject=f"frame {result.frame}",
+            required=f"{int(trace.rows[index]['cycles'])} cycles",
+            available=f"{result.cycles} cycles",
+        )
