@@ -32,7 +32,8 @@ def resample(picture: Picture, columns: int, pixel_rows: int) -> Picture:
     height, width = picture.shape[:2]
     down = (np.arange(pixel_rows) * 2 + 1) * height // (2 * pixel_rows)
     across = (np.arange(columns) * 2 + 1) * width // (2 * columns)
-    return picture[down[:, None], across[None, :]]
+    resampled: Picture = picture[down[:, None], across[None, :]]
+    return resampled
 
 
 def render(picture: Picture, colors: Colors) -> list[str]:

@@ -21,12 +21,14 @@ def read_bytes(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except OSError as error:
         raise _cannot_read(path, error) from None
+    except ValueError:  # NUL, or half of a surrogate pair: no file can have such a name
+        raise Rejected("file_missing", subject=str(path)) from None
+    information = os.fstat(descriptor)
+    if not stat.S_ISREG(information.st_mode):
+        os.close(descriptor)  # Python itself makes no file object of a directory
+        is_directory = stat.S_ISDIR(information.st_mode)
+        raise Rejected("file_is_directory" if is_directory else "file_not_regular", subject=str(path))
     with os.fdopen(descriptor, "rb") as file:
-        information = os.fstat(file.fileno())
-        if stat.S_ISDIR(information.st_mode):
-            raise Rejected("file_is_directory", subject=str(path))
-        if not stat.S_ISREG(information.st_mode):
-            raise Rejected("file_not_regular", subject=str(path))
         if information.st_size > limit:
             raise Rejected("file_too_large", subject=str(path), required=f"at most {limit}", available=str(information.st_size))
         try:
@@ -50,7 +52,8 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Replace `path` by `data`: temporary file beside it, flushed to the disk, renamed. Raises StorageError."""
     temporary = None
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        # A part of the name, so that a name of full length leaves room for what mkstemp adds.
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name[:32]}.", dir=path.parent)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
@@ -65,6 +68,8 @@ def write_bytes(path: Path, data: bytes) -> None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
         raise cannot_write(path, error) from None
+    except ValueError:  # NUL, or half of a surrogate pair
+        raise StorageError("file_unwritable", subject=str(path), details={"reason": "no file can have this name"}) from None
 
 
 def sync_directory(folder: Path) -> None:

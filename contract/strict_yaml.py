@@ -2,11 +2,12 @@
 
 The stock loader turns `no` into False, `1.10` into 1.1 and `010` into 8, lets a second key overwrite the first, and follows
 aliases into a billion nodes. Here plain scalars mean only what JSON would mean by them; anchors, aliases, tags, merge keys,
-duplicate keys and further documents are refused; size, depth and node count are bounded before anything is built.
+duplicate keys, directives and further documents are refused; size, depth and node count are bounded before anything is built.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -30,6 +31,7 @@ MAX_NODES = 20_000
 _INT = re.compile(r"-?(0|[1-9][0-9]{0,18})", re.ASCII)
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 _CONSTANTS = {"true": True, "false": False, "null": None}
+_OTHER_BREAKS = ("\x85", "\u2028", "\u2029")  # they end a line in YAML 1.1 and do not in YAML 1.2
 
 
 class YamlProblem(Exception):
@@ -52,7 +54,16 @@ def parse(data: bytes, max_bytes: int = MAX_BYTES, max_nodes: int = MAX_NODES) -
         raise YamlProblem(f"not UTF-8 at byte {error.start}") from None
     if text.startswith("\ufeff"):
         raise YamlProblem("starts with a byte order mark")
+    if any(character in text for character in _OTHER_BREAKS):
+        raise YamlProblem("a line break that only some readers see as one")
     return _Builder(text, max_nodes).document()
+
+
+class _Loader(yaml.SafeLoader):
+    """The stock scanner, which would drop directives that it does not know without a word."""
+
+    def fetch_directive(self) -> None:
+        raise yaml.scanner.ScannerError(None, None, "directives are not allowed", self.get_mark())
 
 
 class _Builder:
@@ -70,8 +81,8 @@ class _Builder:
         for event in self._events():
             if isinstance(event, DocumentStartEvent):
                 documents += 1
-                if documents > 1 or event.tags or event.version:
-                    raise _at(event, "only one plain document is allowed")
+                if documents > 1:
+                    raise _at(event, "only one document is allowed")
             if isinstance(event, AliasEvent):
                 raise _at(event, "aliases are not allowed")
             if isinstance(event, NodeEvent) and event.anchor is not None:
@@ -94,13 +105,15 @@ class _Builder:
 
     def _events(self) -> Any:
         try:
-            yield from yaml.parse(self.text, Loader=yaml.SafeLoader)
+            yield from yaml.parse(self.text, Loader=_Loader)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
             raise YamlProblem(error.problem or "not YAML", line, column) from None
         except yaml.reader.ReaderError as error:
             raise YamlProblem(f"a character that YAML does not allow at {error.position}") from None
+        except (ValueError, OverflowError):  # the stock scanner on escapes such as \UFFFFFFFF
+            raise YamlProblem("an escape that stands for no character") from None
 
     def _count(self, event: Event, depth: int) -> None:
         self.nodes_left -= 1
@@ -134,6 +147,8 @@ def _container(event: SequenceStartEvent | MappingStartEvent) -> Any:
 
 def _scalar(event: ScalarEvent) -> Any:
     text: str = event.value
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise _at(event, "half of a surrogate pair; write the character itself")
     if event.style is not None:
         return text
     if text in _CONSTANTS:
@@ -141,10 +156,13 @@ def _scalar(event: ScalarEvent) -> Any:
     if _INT.fullmatch(text):
         return int(text)
     if _FLOAT.fullmatch(text):
-        return float(text)
+        value = float(text)
+        if math.isinf(value):
+            raise _at(event, f"{text} is beyond every float")
+        return value
     if text == "":
         raise _at(event, "an empty value; write null")
-    if text.lower() in ("yes", "no", "on", "off", "y", "n", "true", "false", "null", "~", ".nan", ".inf", "-.inf") or (
+    if text.lower() in ("yes", "no", "on", "off", "y", "n", "true", "false", "null", "~", ".nan", ".inf", "-.inf", "+.inf") or (
         text[0] in "+-.0123456789" and any(c in "0123456789" for c in text)
     ):
         raise _at(event, f"{text!r} could mean several things; quote it or write it as JSON would")
@@ -153,4 +171,5 @@ def _scalar(event: ScalarEvent) -> Any:
 
 def _at(event: Event, reason: str) -> YamlProblem:
     mark = event.start_mark
+    assert mark is not None  # events read from text all carry one
     return YamlProblem(reason, mark.line + 1, mark.column + 1)

@@ -8,12 +8,28 @@ it stands in the reference. To mean the same in both it keeps to a small subset:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableSequence
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Protocol
 
-Words = MutableSequence[int]  # int64 array in native code, memoryview in the reference; likewise the others
-Bytes = MutableSequence[int]
-Pixels = MutableSequence[int]
+
+class Words(Protocol):
+    """A view of int64 elements: a pointer in native code, a memoryview in the reference."""
+
+    def __getitem__(self, index: int, /) -> int:
+        """The element; the index is not negative."""
+
+    def __setitem__(self, index: int, value: int, /) -> None:
+        """Replace the element."""
+
+
+class Bytes(Words, Protocol):
+    """A view of uint8 elements."""
+
+
+class Pixels(Words, Protocol):
+    """A view of uint16 elements, RGB565."""
+
 
 # The screen (docs/machine.md, devices)
 WIDTH = 320

@@ -14,7 +14,7 @@ from .container import decode_debug
 from .declarations import Declarations, HostNames, in_range
 from .program import MAX_LOCALS, MAX_STACK, Debug, Export, Function, Program
 from .table import BY_NAME, NEVER_FALLS_THROUGH, Flow, Immediate, Instruction
-from .types import CoroutineType, FunctionType, SlotType, entry_of
+from .types import CoroutineType, FunctionType, SlotType, Type, entry_of
 from .typing import FunctionTyping, TypeProblem
 
 MAX_PROBLEMS = 20
@@ -58,6 +58,7 @@ class _Assembler:
         self.exports: dict[str, int] = {}
         self.body: _Body | None = None
         self.called = ""  # the function named by the instruction being encoded
+        self.found: dict[Type, SlotType | None] = {}  # type table entries, as `FunctionTyping` looks them up
 
     def run(self, text: str) -> Program:
         """Read declarations, then functions, then resolve names, then measure stacks."""
@@ -67,13 +68,22 @@ class _Assembler:
             {".type": d.name_type},
             {".type": lambda s: d.define_type(s, records=False)},
             {".type": lambda s: d.define_type(s, records=True)},
-            {".const": d.constant, ".equ": d.equ, ".global": d.global_, ".import": d.import_, ".target": d.target}
-            | {".source": d.source_, ".strip": d.strip_, ".debug": d.debug},
+            {
+                ".const": d.constant,
+                ".equ": d.equ,
+                ".global": d.global_,
+                ".import": d.import_,
+                ".target": d.target,
+                ".source": d.source_,
+                ".strip": d.strip_,
+                ".debug": d.debug,
+            },
         ]
         for reader in readers:
+            failed = {problem.place.line for problem in self.problems if problem.place}
             for statement in lines:
                 first = statement.tokens[0].text
-                if first in reader:
+                if first in reader and statement.line not in failed:  # a line is reported once, and trusted no more
                     statement.at = 1
                     self._guard(statement, reader[first])
         self._stop_on_problems()
@@ -140,7 +150,7 @@ class _Assembler:
         if d.strip:
             return None
         return Debug(
-            source=d.source,
+            source="".join(c if c.isprintable() else "?" for c in d.source[:255]),
             functions=tuple(self.bodies),
             types=tuple(sorted(d.type_names, key=d.type_names.__getitem__)),
             fields=tuple(tuple(names) for names in d.field_names),
@@ -188,7 +198,10 @@ class _Assembler:
         self.body.signature = FunctionType(tuple(t for _, t in params), tuple(self.declared.results(s)))
         if kind.text == ".closure":
             s.expect("captures")
-            self.body.captures = dict(self.declared.typed_names(s))
+            captures = self.declared.typed_names(s)
+            self.body.captures = dict(captures)
+            if len(self.body.captures) != len(captures):
+                raise LineProblem("assembly_name_taken", name.column, "captures")
             self.body.slots["self"] = self.declared.type_index(self.body.signature)
         for param, slot_type in params:
             if param in self.body.slots:
@@ -271,7 +284,8 @@ class _Assembler:
         return _READERS[kind](self, s, body)
 
     def _export(self, s: Statement) -> None:
-        name = s.take("name", "a name")
+        # What an export is called is up to the program, also where the word is a number to the assembler.
+        name = s.next("a name") if s.peek("inf") or s.peek("nan") else s.take("name", "a name")
         if name.text in self.exports:
             raise LineProblem("assembly_name_taken", name.column, name.text)
         target = s.take("name", "a function") if s.accept("=") else name
@@ -285,7 +299,7 @@ class _Assembler:
     def _value(self, s: Statement) -> tuple[Token, int | float]:
         token = s.next("a number")
         if token.text in self.declared.values:
-            return token, self.declared.values[token.text]
+            token = Token("number", self.declared.values[token.text].text, token.column)
         if token.kind != "number":
             raise LineProblem("assembly_name_unknown", token.column, token.text, "a number, .equ or .const")
         return token, number(token)
@@ -357,7 +371,7 @@ class _Assembler:
 
     def _import(self, s: Statement, _: _Body) -> int:
         token = s.tokens[s.at]
-        if token.kind != "name":
+        if token.kind not in ("name", "identity"):
             return self._unsigned(s)
         s.next("an identity")
         if token.text not in self.declared.imports:
@@ -378,7 +392,8 @@ class _Assembler:
             if (signature := known.within(program.types)) is not None
         }
         try:
-            return _deepest(FunctionTyping(program, program.functions[index], {}, intrinsics), bytes(body.code))
+            typing = FunctionTyping(program, program.functions[index], {}, intrinsics, self.found)
+            return _deepest(typing, bytes(body.code))
         except _Stuck as stuck:
             s = next((s for pc, s in _places(body) if pc == stuck.pc), None)
             problem = stuck.problem

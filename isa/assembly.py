@@ -17,9 +17,10 @@ _TOKEN = re.compile(
     r"""(?P<space>[ \t\r]+)|(?P<comment>;.*)
       |(?P<string>"(?:[^"\\]|\\.)*")
       |(?P<arrow>->)
-      |(?P<number>[+-]?(?:0[xX][0-9A-Fa-f_]+|(?:[0-9][0-9_]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|inf\b|nan\b))
+      |(?P<number>[+-]?(?:0[xX][0-9A-Fa-f_]+|(?:[0-9][0-9_]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|(?:inf|nan)(?![A-Za-z0-9_./])))
       |(?P<directive>\.[a-z_]+)
-      |(?P<name>[A-Za-z_][A-Za-z0-9_.]*(?:/[0-9]+)?)
+      |(?P<identity>[A-Za-z_][A-Za-z0-9_.]*/[0-9]+)
+      |(?P<name>[A-Za-z_][A-Za-z0-9_.]*)
       |(?P<mark>[():,={}])""",
     re.VERBOSE | re.ASCII,
 )
@@ -133,9 +134,9 @@ def _tokens(line: str) -> list[Token]:
 
 
 def is_plain_name(text: str) -> bool:
-    """Whether the tokens of `text` are one name, without a version behind it."""
-    match = _TOKEN.fullmatch(text)
-    return match is not None and match.lastgroup == "name" and "/" not in text
+    """Whether `text` is one token, a name, wherever it stands."""
+    match = _TOKEN.match(text)
+    return match is not None and match.end() == len(text) and match.lastgroup == "name"
 
 
 def number(token: Token) -> int | float:

@@ -21,10 +21,11 @@ class Decoded(NamedTuple):
 
 
 class CodeProblem(Exception):
-    """Bytes that are no instruction. `code` is a diagnostic code, `pc` where it starts."""
+    """Bytes that are no instruction. `code` is a diagnostic code, `pc` where it starts, `before` what was read up to it."""
 
-    def __init__(self, code: str, pc: int, opcode: int | None = None) -> None:
+    def __init__(self, code: str, pc: int, before: list[Decoded], opcode: int | None = None) -> None:
         super().__init__(code)
+        self.before = before
         self.code = code
         self.pc = pc
         self.opcode = opcode
@@ -32,16 +33,17 @@ class CodeProblem(Exception):
 
 def decode_code(code: bytes) -> list[Decoded]:
     """The instructions of one function, first to last. Raises CodeProblem at the first that is none."""
-    instructions, pc, end = [], 0, len(code)
+    instructions: list[Decoded] = []
+    pc, end = 0, len(code)
     while pc < end:
         if pc + 2 > end:
-            raise CodeProblem("instruction_truncated", pc)
+            raise CodeProblem("instruction_truncated", pc, instructions)
         opcode = code[pc] | code[pc + 1] << 8
         row = BY_OPCODE.get(opcode)
         if row is None:
-            raise CodeProblem("opcode_unknown", pc, opcode)
+            raise CodeProblem("opcode_unknown", pc, instructions, opcode)
         if pc + row.size > end:
-            raise CodeProblem("instruction_truncated", pc, opcode)
+            raise CodeProblem("instruction_truncated", pc, instructions, opcode)
         instructions.append(Decoded(pc, row, row.unpack(code, pc + 2)))
         pc += row.size
     return instructions

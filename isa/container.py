@@ -241,6 +241,8 @@ def _export(row: Any) -> Export:
 
 
 def _import(row: Any) -> Import:
+    if "." in row.name:  # else two imports could spell one identity
+        raise _Malformed("a service name with a dot")
     return Import(
         module=_name(row.module), name=_name(row.name), version=row.version, params=tuple(row.params), results=tuple(row.results)
     )
@@ -338,7 +340,7 @@ def assemble_file(bodies: dict[int, bytes]) -> bytes:
         at += len(body)
     header = {"magic": MAGIC, "version": FORMAT_VERSION, "flags": 0, "length": at, "sections": len(bodies), "checksum": 0}
     header["checksum"] = _header_checksum(_Header.build(header) + bytes(table))
-    return _Header.build(header) + bytes(table) + b"".join(bodies[kind] for kind in sorted(bodies))
+    return bytes(_Header.build(header)) + bytes(table) + b"".join(bodies[kind] for kind in sorted(bodies))
 
 
 def _constant_row(constant: Constant) -> dict[str, Any]:

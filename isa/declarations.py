@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..contract import Rejected, axes
 from .assembly import LineProblem, Statement, Token, number, string
-from .container import decode_debug
+from .container import NAME, decode_debug
 from .program import Constant, Import, Meta
 from .types import (
     BYTE,
@@ -56,7 +56,7 @@ class Declarations:
         self.constants: list[Constant] = []
         self.constant_names: dict[str, int] = {}
         self._strings: dict[bytes, int] = {}
-        self.values: dict[str, int | float] = {}
+        self.values: dict[str, Token] = {}  # number tokens: how a number is written says what it may stand for
         self.globals: dict[str, SlotType] = {}
         self.imports: dict[str, Import] = {}
 
@@ -134,7 +134,7 @@ class Declarations:
         index = self._entries.setdefault(entry, len(self.types))
         if index == len(self.types):
             self.types.append(entry)
-            self.type_names[f"type.{index}"] = index
+            self.type_names[_fresh(f"type.{index}", self.type_names)] = index
             self.field_names.append([])
         return ref_to(index)
 
@@ -179,7 +179,9 @@ class Declarations:
     def equ(self, s: Statement) -> None:
         """`.equ NAME = number`: a name for an operand; the program does not contain it."""
         name = self._fresh_value_name(s)
-        self.values[name] = number(s.take("number", "a number"))
+        token = s.take("number", "a number")
+        number(token)  # says what is wrong with it
+        self.values[name] = token
         s.end()
 
     def _fresh_value_name(self, s: Statement) -> str:
@@ -206,7 +208,7 @@ class Declarations:
         if index == len(self.constants):
             self.type_index(ArrayType(BYTE))
             self.constants.append(Constant(value))
-            self.constant_names[f"string.{index}"] = index
+            self.constant_names[_fresh(f"string.{index}", self.constant_names)] = index
         return index
 
     # ---- globals, imports, target
@@ -222,7 +224,7 @@ class Declarations:
 
     def import_(self, s: Statement) -> None:
         """`.import module.name/version`, with a signature or that of this host."""
-        token = s.take("name", "an identity, module.name/version")
+        token = s.take("identity", "an identity, module.name/version")
         if token.text in self.imports:
             raise LineProblem("assembly_name_taken", token.column, token.text)
         if s.peek("("):
@@ -245,7 +247,8 @@ class Declarations:
     def _add_import(self, token: Token, params: list[SlotType], results: list[SlotType]) -> None:
         identity, slash, version = token.text.partition("/")
         module, dot, name = identity.rpartition(".")
-        if not (slash and dot and version.isascii() and version.isdigit() and len(version) < 6 and int(version) < 1 << 16):
+        names = NAME.fullmatch(module) and NAME.fullmatch(name)
+        if not (slash and dot and names and len(version) < 6 and int(version) < 1 << 16):
             raise LineProblem("assembly_operand_invalid", token.column, token.text, "an identity, module.name/version")
         row = Import(module=module, name=name, version=int(version), params=tuple(params), results=tuple(results))
         if row.identity != token.text:
@@ -296,6 +299,13 @@ def _text(s: Statement) -> str:
     if not (data.isascii() and data.decode("ascii").isprintable() and len(data) < 256):
         raise LineProblem("assembly_operand_invalid", token.column, token.text[:40], "printable ASCII")
     return data.decode("ascii")
+
+
+def _fresh(name: str, taken: Mapping[str, int]) -> str:
+    """The name for something the text did not name, made longer until it is no name of the text."""
+    while name in taken:
+        name += "."
+    return name
 
 
 def in_range(token: Token, value: int, bits: int) -> int:

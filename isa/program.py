@@ -5,6 +5,7 @@ Indices are as in the file and may be wrong; the verifier proves them. Code stay
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
 from .types import BYTE, FLOAT, INT, ArrayType, FunctionType, SlotType, Type, find
@@ -122,9 +123,6 @@ class Program:
     def line_at(self, function: int, pc: int) -> int | None:
         """The source line of an instruction, if the debug section says."""
         lines = self.debug.lines if self.debug else ()
-        found = None
-        for start, line in lines[function] if function < len(lines) else ():
-            if start > pc:
-                break
-            found = line
-        return found
+        spans = lines[function] if function < len(lines) else ()
+        behind = bisect_right(spans, pc, key=lambda span: span[0])
+        return spans[behind - 1][1] if behind else None

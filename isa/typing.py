@@ -52,7 +52,8 @@ class TypeProblem(Exception):
 class FunctionTyping:
     """The rules applied inside one function of one program.
 
-    services and intrinsics: signatures by number, in terms of the program's type table.
+    services and intrinsics: signatures by number, in terms of the program's type table. found: entries of that table looked
+    up so far; shared by all functions of a program, so that a long table is searched once.
     """
 
     def __init__(
@@ -61,7 +62,9 @@ class FunctionTyping:
         function: Function,
         services: Mapping[int, FunctionType],
         intrinsics: Mapping[int, FunctionType],
+        found: dict[Type, SlotType | None] | None = None,
     ) -> None:
+        self.found = {} if found is None else found
         self.program = program
         self.function = function
         self.services = services
@@ -82,6 +85,12 @@ class FunctionTyping:
         if not isinstance(entry, FunctionType):
             raise TypeProblem("type_index_invalid", "a function type", str(index))
         return entry
+
+    def entry(self, wanted: Type) -> SlotType | None:
+        """The ref type of the entry equal to `wanted`, or None."""
+        if wanted not in self.found:
+            self.found[wanted] = find(self.types, wanted)
+        return self.found[wanted]
 
     def pop(self, stack: Stack) -> SlotType:
         """The top of the stack, taken off."""
@@ -223,7 +232,8 @@ def _push_const(t: FunctionTyping, immediates: tuple[Any, ...], stack: Stack) ->
     constants = t.program.constants
     if immediates[0] >= len(constants):
         raise TypeProblem("constant_index_invalid", f"below {len(constants)}", str(immediates[0]))
-    slot_type = constants[immediates[0]].slot_type(t.types)
+    value = constants[immediates[0]].value
+    slot_type = t.entry(ArrayType(BYTE)) if isinstance(value, bytes) else FLOAT if isinstance(value, float) else INT
     if slot_type is None:
         raise TypeProblem("type_missing", "array of byte")
     stack.append(slot_type)
@@ -339,7 +349,7 @@ def _spawn(t: FunctionTyping, immediates: tuple[Any, ...], stack: Stack) -> Reso
         raise TypeProblem("spawn_target_invalid", "a plain function without results")
     if immediates[1] != len(signature.params):
         raise TypeProblem("count_wrong", str(len(signature.params)), str(immediates[1]))
-    handle = find(t.types, CoroutineType())
+    handle = t.entry(CoroutineType())
     if handle is None:
         raise TypeProblem("type_missing", "coroutine")
     t.take_all(stack, signature.params)

@@ -9,6 +9,7 @@ same order. Source: docs/machine.md, loading.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def load(source: Path | str | bytes, *, limits: Limits | None = None, registry: 
     host = registry or standard()
     if not isinstance(source, bytes):
         path = Path(source)
-        if path.is_dir():
+        if os.path.isdir(path):  # unlike Path.is_dir it has an answer for every name
             return load_cartridge(read_directory(path), registry=host)
         source = read_bytes(path, MAX_CARTRIDGE_BYTES)
     if source[:4] == CARTRIDGE_MAGIC:

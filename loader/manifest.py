@@ -61,7 +61,7 @@ def parse_manifest(data: bytes) -> Manifest:
     try:
         value = parse(data)
     except YamlProblem as problem:
-        details = {"reason": problem.reason, "line": problem.line, "column": problem.column}
+        details: dict[str, str | int] = {"reason": problem.reason, "line": problem.line, "column": problem.column}
         raise Rejected("manifest_invalid", subject="manifest.yaml", details=details) from None
     found = violations("manifest", value)
     if found:
@@ -107,6 +107,7 @@ class _Reader:
             limits_profile=profile,
             assets=tuple(Asset(**row) for row in value.get("assets", [])),
         )
+        self._distinct("/requires/capabilities", [text.partition("@")[0] for text in manifest.capabilities])
         self._distinct("/assets", [asset.name for asset in manifest.assets])
         self._distinct("/assets", [asset.file for asset in manifest.assets])
         for asset in manifest.assets:

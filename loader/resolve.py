@@ -70,8 +70,13 @@ def _identities(
 
 
 def _signatures(program: Program, services: tuple[Service | None, ...]) -> Iterator[Diagnostic]:
+    expected: dict[str, FunctionType | None] = {}  # each searches the type table, so once per identity
     for row, service in zip(program.imports, services, strict=True):
-        if service is not None and service.signature.within(program.types) != FunctionType(row.params, row.results):
+        if service is None:
+            continue
+        if row.identity not in expected:
+            expected[row.identity] = service.signature.within(program.types)
+        if expected[row.identity] != FunctionType(row.params, row.results):
             yield Diagnostic(code="host_call_abi_mismatch", subject=row.identity, required=service.effect)
 
 
@@ -107,14 +112,14 @@ def _use(program: Program) -> Iterator[Diagnostic]:
     used = set()
     problems = []
     for index, pc, decoded in _instructions(program):
-        place = Place(function=index, name=program.function_name(index), pc=pc, line=program.line_at(index, pc))
         if decoded.row.name == "SYSCALL":
-            problems.append(Diagnostic(code="raw_syscall_forbidden", place=place))
+            problems.append(Diagnostic(code="raw_syscall_forbidden", place=_place(program, index, pc)))
         elif decoded.row.name == "HOSTCALL":
             used.add(decoded.immediates[0])
             if decoded.immediates[0] >= len(program.imports):
                 available = str(decoded.immediates[0])
                 required = f"below {len(program.imports)}"
+                place = _place(program, index, pc)
                 problems.append(
                     Diagnostic(code="host_call_index_invalid", place=place, required=required, available=available)
                 )
@@ -124,13 +129,17 @@ def _use(program: Program) -> Iterator[Diagnostic]:
     yield from problems
 
 
+def _place(program: Program, index: int, pc: int) -> Place:
+    return Place(function=index, name=program.function_name(index), pc=pc, line=program.line_at(index, pc))
+
+
 def _instructions(program: Program) -> Iterator[tuple[int, int, Decoded]]:
     """Function, pc and instruction, up to the first byte of each function that is no instruction."""
     for index, function in enumerate(program.functions):
         try:
             code = decode_code(function.code)
-        except CodeProblem:
-            continue  # the verifier says what is wrong with it
+        except CodeProblem as problem:
+            code = problem.before  # the verifier says what is wrong with the rest
         for decoded in code:
             yield index, decoded.pc, decoded
 

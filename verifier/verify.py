@@ -14,7 +14,7 @@ from ..isa.code import CodeProblem, Decoded, decode_code
 from ..isa.program import Program
 from ..isa.structure import check_structure
 from ..isa.table import ENDS_BLOCK, NEVER_FALLS_THROUGH, Flow
-from ..isa.types import FIRST_REF, NULL, SlotType
+from ..isa.types import FIRST_REF, NULL, SlotType, Type
 from ..isa.typing import FunctionTyping, Resolved, TypeProblem
 from .facts import LOCALS_PER_CYCLE, MAX_BLOCK_CYCLES, Block, Facts, FunctionFacts, HostCall, HostCalls
 from .reachability import may_stop_functions
@@ -39,9 +39,10 @@ def verify(program: Program, services: HostCalls, intrinsics: HostCalls) -> Fact
     if findings:
         raise Rejected("program_invalid", findings=findings)
     functions = []
+    found: dict[Type, SlotType | None] = {}
     for index in range(len(program.functions)):
         try:
-            functions.append(_Function(program, index, services, intrinsics))
+            functions.append(_Function(program, index, services, intrinsics, found))
         except _Refused as refused:
             findings.append(refused.finding)
             if len(findings) == MAX_FINDINGS:
@@ -77,7 +78,14 @@ class _Refused(Exception):
 class _Function:
     """One function on its way through the verifier: decode, find blocks, walk them all."""
 
-    def __init__(self, program: Program, index: int, services: HostCalls, intrinsics: HostCalls) -> None:
+    def __init__(
+        self,
+        program: Program,
+        index: int,
+        services: HostCalls,
+        intrinsics: HostCalls,
+        found: dict[Type, SlotType | None],
+    ) -> None:
         self.program, self.index = program, index
         self.function = program.functions[index]
         self.services, self.intrinsics = services, intrinsics
@@ -88,6 +96,7 @@ class _Function:
             self.function,
             {number: call.signature for number, call in services.items()},
             {number: call.signature for number, call in intrinsics.items()},
+            found,
         )
         self.instructions = self._decode()
         self.position = {decoded.pc: i for i, decoded in enumerate(self.instructions)}

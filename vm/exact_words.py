@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable
 
 MASK = (1 << 64) - 1
-NAN = struct.unpack("<d", struct.pack("<Q", 0x7FF8_0000_0000_0000))[0]
+NAN: float = struct.unpack("<d", struct.pack("<Q", 0x7FF8_0000_0000_0000))[0]
 TWO_63 = 2.0**63
 
 
@@ -133,7 +133,7 @@ class ExactWords:
             return a / b
         if a != a or a == 0:
             return NAN
-        return math.copysign(math.inf, a) * math.copysign(1.0, b)
+        return math.inf if math.copysign(1.0, a) == math.copysign(1.0, b) else -math.inf
 
     def fsqrt(self, a: float) -> float:
         return math.sqrt(a) if a >= 0 else NAN

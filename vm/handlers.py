@@ -336,7 +336,7 @@ class Handler(LLVMWords):
         return self.xor(product, self.shr_u(product, self.word(32)))
 
 
-_FLOWS = {
+_FLOWS: dict[str, Callable[[Handler], None]] = {
     "JMP": Handler._jump,
     "CHARGE": Handler._charge_block,
     "CALL": lambda h: h._call(clear=False),

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ..isa.program import Program
+from ..isa.program import Constant, Program
 from ..isa.types import BYTE, FLOAT, INT, ArrayType, CoroutineType, FunctionType, RecordType, SlotType, Type, is_ref
 from ..verifier import Facts
+from .layout import INFO_SHIFT
 
 # header
 FUNCTIONS = 0
@@ -74,6 +75,12 @@ def layout_of_closure(program: Program, function: int) -> int:
 def place(function: int, pc: int) -> int:
     """A place in the code as one word."""
     return function << 32 | pc
+
+
+def constant_handle(constants: Sequence[Constant], index: int) -> int:
+    """The handle of a string constant: strings are the first objects of every machine, in order, and are never freed."""
+    entry = 1 + sum(isinstance(constant.value, bytes) for constant in constants[:index])
+    return entry | 1 << INFO_SHIFT
 
 
 def build_tables(program: Program, facts: Facts) -> npt.NDArray[np.int64]:

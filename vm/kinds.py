@@ -168,8 +168,7 @@ def _tests() -> Iterator[tuple[str, Kind]]:
 
 
 def _fused() -> Iterator[Kind]:
-    for branch, test in _tests():
-        yield branch, test
+    yield from _tests()
     for bound in "rs":  # step a counter, test it, branch
         for test in INT_TESTS:
             for step in ("ADD.int", "SUB.int"):

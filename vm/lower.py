@@ -21,9 +21,9 @@ from ..isa.typing import immediate_operands
 from ..loader.image import Image
 from ..verifier import Block, FunctionFacts
 from .exact_words import MASK, float_bits, signed
+from .image_tables import constant_handle
 from .kinds import BRANCHES, COMMUTATIVE, INVERTED, KINDS, MIRRORED, PENDING, STEPS, Kind, Tree, leaves, substitute
 from .layout import STACK_SLACK
-from .reference import constant_handle
 
 SMALL = 1 << 16
 

@@ -162,7 +162,7 @@ class Machine:
         self.engine = _make_engine(engine, image, self.state)
 
     def _power_on(self) -> None:
-        image, state = self.image, memoryview(self.state)
+        image, state = self.image, self.state.data
         for at, value in layout.constants(self.layout, image.limits, len(image.program.globals)).items():
             state[at] = value
         state[layout.SEED] = self.seed
@@ -171,7 +171,7 @@ class Machine:
         state[layout.CURSOR] = 1
         device = state[layout.DEVICE : layout.DEVICE + DEVICE_WORDS]
         power_on(device, self.seed, image.limits.log_bytes, len(image.assets), image.limits.coroutines)
-        tables = memoryview(build_tables(image.program, image.facts))
+        tables = build_tables(image.program, image.facts).data
         self._place_strings(state, tables)
         coroutines.start(state, tables, 0, 0, 0)
         state[layout.ALLOCATED] = 0

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from llvmlite import binding as llvm
 
 from ..contract import InternalError, Rejected, UsageError
 from ..contract.files import read_bytes, write_bytes
@@ -36,7 +37,6 @@ from .native_build import (
     STEP_PARTS,
     build_part,
     handler_numbers,
-    llvm,
     rows,
     target_machine,
 )

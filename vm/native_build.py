@@ -63,7 +63,7 @@ def build_part(part: str, registry: Registry, convention: str) -> bytes:
     llvm.initialize_native_asmprinter()
     if part.startswith("steps"):
         return _object([handlers.step_module(int(part.removeprefix("steps")), STEP_PARTS, convention)], optimize=1)
-    compiler = _Compiler()
+    compiler = _Compiler(with_turn=part == "kernels")
     if part == "kernels":
         roots: list[Callable[..., Any]] = [*handlers.KERNELS.values(), frames.run_frames, frames.run_call]
         texts = [_entries(), xxh3.module()]
@@ -99,7 +99,7 @@ class _Compiler:
     call to a symbol. Types are read off the annotations; views are plain pointers.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_turn: bool) -> None:
         import numba
         from numba import types
         from numba.core import compiler, registry
@@ -125,10 +125,12 @@ class _Compiler:
         options = {"nopython": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
         self.target.options.parse_as_flags(self.flags, options)
         self.flags.no_compile = True
+        self.flags.no_rewrites = True
         self.texts: list[str] = []
         self._linked: set[int] = set()
         ports = native_ports.ports()
-        ports["turn"] = Rebinding(ports, self._compile).copy(turn)
+        if with_turn:
+            ports["turn"] = Rebinding(ports, self._compile).copy(turn)
         self.copies = Rebinding(ports, self._compile)
 
     def _compile(self, function: Callable[..., Any]) -> Any:

@@ -91,8 +91,10 @@ def expected() -> float:
 
 def steps_work(objects: Sequence[bytes]) -> bool:
     """Whether the steps in these object files compute the program's answer, and stop where they should."""
-    from .native_build import handler_numbers, llvm, target_machine
+    from llvmlite import binding as llvm
+
     from .abi import symbol_of
+    from .native_build import handler_numbers, target_machine
 
     for function in KERNELS.values():
         llvm.add_symbol(symbol_of(function), 1)  # the program calls none of them

@@ -16,9 +16,9 @@ import xxhash
 
 from ..contract import InternalError
 from ..host import Service
+from ..host.coroutine import ROW_WORDS
 from ..host.devices import HOST_CALLS, HOST_DIGEST
 from ..host.registry import views_of
-from ..isa.program import Constant
 from ..isa.table import PROMOTION, Flow, Form, Instruction
 from ..isa.traps import EXCLUDED, Trap
 from ..isa.types import (
@@ -41,7 +41,7 @@ from ..verifier import Block, FunctionFacts
 from . import layout
 from .exact_words import MASK, ExactWords, Trapped, bits_float, float_bits, signed
 from .host_log import mix
-from .image_tables import build_tables, place
+from .image_tables import build_tables, constant_handle, place
 from .kernels import coroutines, frames, heap
 from .kernels.rebind import Rebinding
 from .views import asset_memory, plain_views
@@ -81,8 +81,8 @@ class Reference(ExactWords):
         self.image = image
         self.program = image.program
         self.array = state
-        self.state = memoryview(state)
-        self.tables = memoryview(build_tables(image.program, image.facts))
+        self.state: memoryview[int] = state.data
+        self.tables: memoryview[int] = build_tables(image.program, image.facts).data
         raw = self.state.cast("B")
         at, size = int(state[layout.AT_HEAP]) * 8, int(state[layout.HEAP_LIMIT]) * 8
         self.heap_bytes = raw[at : at + size]
@@ -250,7 +250,7 @@ class Reference(ExactWords):
             return names["float" if any(type(operand) is float for operand in operands) else "int"]
         return names[storage(self._storage_type(frame, row, immediates, operands))]
 
-    def _storage_type(self, frame: Frame, row: Instruction, immediates: tuple[Any, ...], operands: Sequence[Value]) -> SlotType:
+    def _storage_type(self, frame: Frame, row: Instruction, immediates: tuple[int, ...], operands: Sequence[Value]) -> SlotType:
         """The type of the stored value that an instruction reads or writes, found from the object or declaration."""
         if row.name in ("GET_GLOBAL", "SET_GLOBAL"):
             return self.program.globals[immediates[0]]
@@ -508,7 +508,7 @@ class Reference(ExactWords):
         return self.state[layout.AT_FRAMES] + self.row * self.state[layout.DEPTH_LIMIT] * layout.FRAME_ENTRY_WORDS
 
     def _depth_at(self) -> int:
-        return self.state[layout.AT_ROWS] + self.row * coroutines.ROW_WORDS + layout.DEPTH
+        return self.state[layout.AT_ROWS] + self.row * ROW_WORDS + layout.DEPTH
 
     def _load_frames(self) -> list[Frame]:
         depth, at, stack = self.state[self._depth_at()], self._frames_at(), self._stack_at()
@@ -549,19 +549,13 @@ class Reference(ExactWords):
             raise InternalError(f"{len(values)} live values at {frame.function}:{frame.pc}, {len(types)} proved")
         for value, slot_type in zip(values, types, strict=True):
             wanted = {INT: int, FLOAT: float, BOOL: bool}.get(slot_type, Ref)
-            if type(value) is not wanted or (wanted is Ref and value and self.dynamic_type(value) != slot_type):
+            if type(value) is not wanted or (isinstance(value, Ref) and value and self.dynamic_type(value) != slot_type):
                 raise InternalError(f"{value!r} at {frame.function}:{frame.pc}, type {slot_type} proved")
 
 
 def word_of(value: Value) -> int:
     """The word of a value, below 2**64; any NaN as the one NaN."""
     return float_bits(value) if type(value) is float else int(value)
-
-
-def constant_handle(constants: Sequence[Constant], index: int) -> int:
-    """The handle of a string constant: strings are the first objects of every machine, in order, and are never freed."""
-    entry = 1 + sum(isinstance(constant.value, bytes) for constant in constants[:index])
-    return entry | 1 << layout.INFO_SHIFT
 
 
 def _fits(value: Value, closed: ClosedType) -> bool:

@@ -103,7 +103,7 @@ def _spans(image: Image, state: Words) -> Iterator[tuple[int, int]]:
     yield int(state[layout.AT_ROWS]), rows * ROW_WORDS
     yield int(state[layout.AT_ORDER]), int(state[layout.ORDER_COUNT])
     yield int(state[layout.AT_SLEEPERS]), int(state[layout.SLEEPER_COUNT])
-    tables = build_tables(image.program, image.facts)
+    tables = build_tables(image.program, image.facts).data
     for row in range(rows):
         at = int(state[layout.AT_ROWS]) + row * ROW_WORDS
         depth = int(state[at + layout.DEPTH]) if state[at + ROW_STATE] != layout.FREE else 0

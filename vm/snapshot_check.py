@@ -52,7 +52,7 @@ class _Wrong(Exception):
 def check(image: Image, state: Words) -> str | None:
     """What is wrong with the state, or None. The counts in its control words are within their limits already."""
     try:
-        _Checker(image, memoryview(state)).run()
+        _Checker(image, state.data).run()
     except _Wrong as wrong:
         return str(wrong)
     return None
@@ -221,7 +221,9 @@ class _Checker:
     def _rows(self) -> None:
         order = list(self.state[self.state[layout.AT_ORDER] :][: self.word(layout.ORDER_COUNT)])
         sleepers = list(self.state[self.state[layout.AT_SLEEPERS] :][: self.word(layout.SLEEPER_COUNT)])
-        ready, sleeping, serials = set(), set(), []
+        ready: set[int] = set()
+        sleeping: set[int] = set()
+        serials: list[int] = []
         for row in range(self.word(layout.COROUTINE_LIMIT)):
             at = self.state[layout.AT_ROWS] + row * ROW_WORDS
             words = list(self.state[at : at + ROW_WORDS])

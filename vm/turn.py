@@ -5,8 +5,8 @@ Compiled by numba like a kernel, and only ever run compiled: `peek` and its like
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence
 
+from ..host.devices import Words
 from ..host.coroutine import ROW_WORDS
 from .context import (
     BLOCK_COUNT,
@@ -53,7 +53,6 @@ from .layout import (
     TRAP_PC,
 )
 
-Words = MutableSequence[int]
 
 RECORD_BYTES = 32
 FLOAT_BANK = 1 << 32

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +64,7 @@ def spans(state: npt.NDArray[np.int64], assets: AssetMemory) -> dict[str, tuple[
     }
 
 
-_FORMATS = {"int64": "q", "uint16": "H", "uint8": "B"}
+_FORMATS: dict[str, Literal["q", "H", "B"]] = {"int64": "q", "uint16": "H", "uint8": "B"}
 _SIZES = {"int64": 8, "uint16": 2, "uint8": 1}
 
 
@@ -73,6 +73,6 @@ def plain_views(state: npt.NDArray[np.int64], assets: AssetMemory) -> Mapping[st
     views = {}
     for name, (array, first, count) in spans(state, assets).items():
         kind = VIEWS[name]
-        raw = memoryview(array).cast("B") if array.size else memoryview(b"")
+        raw = memoryview(array.data).cast("B") if array.size else memoryview(b"")
         views[name] = raw[first : first + count * _SIZES[kind]].cast(_FORMATS[kind])
     return views

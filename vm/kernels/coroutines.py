@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence
 
+from ...host.devices import Words
 from ...host.coroutine import ROW_WORDS
 from ...host.coroutine import SERIAL as ROW_SERIAL
 from ...host.coroutine import STATE as ROW_STATE
@@ -49,7 +49,6 @@ from ..layout import (
 )
 from .heap import LAYOUT_MASK, canonical, new_object, safepoint_row
 
-Words = MutableSequence[int]
 
 LONGEST_SLEEP = 1 << 40  # frames; 600 years
 

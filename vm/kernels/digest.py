@@ -6,11 +6,10 @@ least 32 words long, with zeros behind its end. Source: docs/machine.md, frame d
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence
 
 from ...host.coroutine import ROW_WORDS
 from ...host.coroutine import STATE as ROW_STATE
-from ...host.devices import DEVICE_WORDS, FRONT, HOST_CALLS, HOST_DIGEST, LOG_USED, SCREEN
+from ...host.devices import DEVICE_WORDS, FRONT, HOST_CALLS, HOST_DIGEST, LOG_USED, SCREEN, Words
 from ..layout import (
     AT_FRAMES,
     AT_GLOBALS,
@@ -48,7 +47,6 @@ from ..layout import (
 )
 from .heap import safepoint_row
 
-Words = MutableSequence[int]
 
 # The record, in words. Two words are one XXH3-128, low half first.
 R_CHAIN = 0

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence
 from typing import Any
 
 from ...host.coroutine import ROW_WORDS
 from ...host.coroutine import SERIAL as ROW_SERIAL
 from ...host.devices import FRAME as DEVICE_FRAME
-from ...host.devices import HOST_CALLS, HOST_DIGEST, LOG_USED, latch_input
+from ...host.devices import Bytes, HOST_CALLS, HOST_DIGEST, LOG_USED, Words, latch_input
 from ..layout import (
     ALLOCATED,
     AT_LOG,
@@ -51,8 +50,6 @@ from .coroutines import clear_turns, drop_finished, finished, push_first_frame, 
 from .digest import digest
 from .heap import collect
 
-Words = MutableSequence[int]
-Bytes = MutableSequence[int]
 
 INPUT_WORDS = 4  # held, touch x, touch y, touch down
 

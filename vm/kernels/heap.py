@@ -6,8 +6,8 @@ entry | generation << 32 and 0 is null; entry 0 stays empty, so null has length 
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence
 
+from ...host.devices import Bytes, Words
 from ...host.coroutine import ROW_WORDS
 from ...host.coroutine import STATE as ROW_STATE
 from ..image_tables import (
@@ -62,8 +62,6 @@ from ..layout import (
     STACK_STRIDE,
 )
 
-Words = MutableSequence[int]
-Bytes = MutableSequence[int]
 
 LAYOUT_MASK = 0xFFFFFFFF
 NAN_BITS = 0x7FF8000000000000
