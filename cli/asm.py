@@ -16,7 +16,9 @@ from .output import print_json, say, write_output
 
 @click.command()
 @click.argument("source")
-@click.option("-o", "--output", metavar="FILE", help="The program to write; - is standard output. Otherwise SOURCE with .pbx.")
+@click.option(
+    "-o", "--output", metavar="FILE", help="The program to write; - is standard output. Otherwise SOURCE with .pbx."
+)
 @click.option("--no-verify", is_flag=True, help="Write the program without proving that it may run.")
 @JSON
 def command(source: str, output: str | None, no_verify: bool, as_json: bool) -> int:

@@ -60,7 +60,12 @@ def _package(name: str, tested: str) -> Finding:
     try:
         have = version(name)
     except PackageNotFoundError:
-        return name, ERROR, "not installed", f"pip install -c constraints.txt {name}; --engine reference works without it"
+        return (
+            name,
+            ERROR,
+            "not installed",
+            f"pip install -c constraints.txt {name}; --engine reference works without it",
+        )
     if not have.startswith(tested):
         return name, WARNING, f"{have}; tested with {tested}", "install the version in constraints.txt"
     return name, OK, have, ""
@@ -74,11 +79,20 @@ def _core() -> Iterator[Finding]:
 
     folder = cache_folder()
     if folder is None:
-        yield "core", WARNING, "no private cache folder; the interpreter is compiled at every start", "chmod 700 the cache folder"
+        yield (
+            "core",
+            WARNING,
+            "no private cache folder; the interpreter is compiled at every start",
+            "chmod 700 the cache folder",
+        )
         return
     made = sorted(path.stem for path in folder.glob("*.o"))
     missing = [part for part in BASE_PARTS if part not in made]
-    text = f"not compiled yet; the first run takes some seconds ({folder})" if missing else f"compiled: {', '.join(made)} ({folder})"
+    text = (
+        f"not compiled yet; the first run takes some seconds ({folder})"
+        if missing
+        else f"compiled: {', '.join(made)} ({folder})"
+    )
     yield "core", ADVISORY if missing else OK, text, "pbs run compiles it"
     yield "convention", OK, convention(), ""
 
@@ -88,7 +102,12 @@ def _environment() -> Finding:
     here = Path(".numba_config.yaml").exists()
     if foreign or here:
         what = ", ".join([*foreign, *([".numba_config.yaml"] if here else [])])
-        return "environment", ADVISORY, f"settings of numba around: {what}", "PBS compiles in a clean process and ignores them"
+        return (
+            "environment",
+            ADVISORY,
+            f"settings of numba around: {what}",
+            "PBS compiles in a clean process and ignores them",
+        )
     return "environment", OK, "nothing unusual", ""
 
 

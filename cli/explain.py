@@ -52,7 +52,11 @@ def _trap(code: str) -> dict[str, Any] | None:
     if trap is None:
         return None
     raised = ", ".join(row.name for row in BY_NAME.values() if trap in row.traps) or "no instruction"
-    facts = {"number": f"0x{trap:02X}", "raised by": raised, "can happen": "no, the verifier excludes it" if trap in EXCLUDED else "yes"}
+    facts = {
+        "number": f"0x{trap:02X}",
+        "raised by": raised,
+        "can happen": "no, the verifier excludes it" if trap in EXCLUDED else "yes",
+    }
     return {"kind": "trap", "code": trap.name, "meaning": _TRAPS[trap], "facts": facts, "hint": ""}
 
 

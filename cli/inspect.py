@@ -45,7 +45,11 @@ def _image(image: Image) -> dict[str, Any]:
     return {
         "kind": "program" if manifest is None else "cartridge",
         "cartridge": cartridge_object(image),
-        "target": {"isa": program.meta.isa, "profile": program.meta.profile, "profile_version": program.meta.profile_version},
+        "target": {
+            "isa": program.meta.isa,
+            "profile": program.meta.profile,
+            "profile_version": program.meta.profile_version,
+        },
         "runtime": str(manifest.runtime) if manifest else program.meta.runtime_min,
         "toolchain": program.meta.toolchain,
         "limits": asdict(image.limits),

@@ -54,7 +54,9 @@ class Verbs(click.Group):
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in VERBS and _looks_like_path(args[0]):
             args = ["run", *args]
         if args and args[0] not in VERBS:
@@ -96,7 +98,7 @@ def run(arguments: list[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return _closed_output()
-    except Exception as error:  # noqa: BLE001 - the last resort: our mistake must not look like the user's
+    except Exception as error:
         return _internal(error)
     return status if isinstance(status, int) else 0
 
@@ -123,7 +125,7 @@ def _report_usage(error: click.ClickException, arguments: list[str]) -> int:
 
 def _closed_output() -> int:
     """Nobody reads any more: say nothing further, but do not pretend that all was written."""
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - replaces what the interpreter flushes at exit
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - replaces what the interpreter flushes at exit
     return StorageError("stdout_closed").exit_code
 
 

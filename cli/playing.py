@@ -42,7 +42,11 @@ class Session:
 
     def run(self) -> None:
         """Play to the end; Ctrl-C ends it too."""
-        view = None if self.inputs is not None and self.view_choice == "auto" else open_view(self.view_choice, self.machine.image.title)
+        view = (
+            None
+            if self.inputs is not None and self.view_choice == "auto"
+            else open_view(self.view_choice, self.machine.image.title)
+        )
         try:
             if view is None:
                 self._run_unseen()
@@ -58,7 +62,9 @@ class Session:
         from ..console.play import play
 
         inputs = self.inputs
-        given = (lambda _: None) if inputs is None else (lambda frame: inputs[frame] if frame < len(inputs) else NO_INPUT)
+        given = (
+            (lambda _: None) if inputs is None else (lambda frame: inputs[frame] if frame < len(inputs) else NO_INPUT)
+        )
         frames = self.frames if self.frames is not None or inputs is None else len(inputs)
         play(
             self.machine,
@@ -74,7 +80,10 @@ class Session:
         frames = self.frames if self.frames is not None else len(inputs) if inputs is not None else DEFAULT_FRAMES
         while self.done < frames and not self.machine.ended:
             count = min(STRETCH, frames - self.done)
-            given = [inputs[i] if inputs is not None and i < len(inputs) else NO_INPUT for i in range(self.done, self.done + count)]
+            given = [
+                inputs[i] if inputs is not None and i < len(inputs) else NO_INPUT
+                for i in range(self.done, self.done + count)
+            ]
             for chosen, result in zip(given, self.machine.run(count, given, max_ticks=self.max_ticks), strict=False):
                 self._kept(chosen, result)
 
@@ -168,5 +177,3 @@ def say_session(session: Session, image: Image) -> None:
 def exit_code(session: Session) -> int:
     """0, or 1 where the guest trapped."""
     return 1 if session.last is not None and session.last.status is Status.TRAPPED else 0
-
-

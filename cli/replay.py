@@ -18,14 +18,22 @@ from .playing import save_screenshot
 
 @click.command()
 @click.argument("trace")
-@click.option("--cartridge", metavar="CART", help="The cartridge to replay with, instead of the one that the trace carries.")
+@click.option(
+    "--cartridge", metavar="CART", help="The cartridge to replay with, instead of the one that the trace carries."
+)
 @click.option("--partial", is_flag=True, help="Replay what there is of a trace that was cut short.")
 @VIEW
 @SCREENSHOT
 @ENGINE
 @JSON
 def command(
-    trace: str, cartridge: str | None, partial: bool, view: str | None, screenshot: str | None, engine: str, as_json: bool
+    trace: str,
+    cartridge: str | None,
+    partial: bool,
+    view: str | None,
+    screenshot: str | None,
+    engine: str,
+    as_json: bool,
 ) -> int:
     """Replay TRACE: every frame's digest is held against the recorded one.
 

@@ -19,7 +19,9 @@ from .playing import Session, check_frames, exit_code, read_script, save_screens
 @click.command()
 @click.argument("cartridge")
 @click.option("--frames", type=int, help="Stop after that many frames.")
-@click.option("--trace", metavar="FILE", help="Take seed and input from a recording, and check every frame that it has.")
+@click.option(
+    "--trace", metavar="FILE", help="Take seed and input from a recording, and check every frame that it has."
+)
 @playing_options
 def command(
     cartridge: str,

@@ -43,7 +43,9 @@ def render(picture: Picture, colors: Colors) -> list[str]:
         pairs = (brightness[0::2] + brightness[1::2]) // 2
         return ["".join(_RAMP[int(value) * len(_RAMP) // 256] for value in row) for row in pairs]
     codes = _codes(picture, colors)
-    return [_line(upper, lower, colors) for upper, lower in zip(codes[0::2].tolist(), codes[1::2].tolist(), strict=True)]
+    return [
+        _line(upper, lower, colors) for upper, lower in zip(codes[0::2].tolist(), codes[1::2].tolist(), strict=True)
+    ]
 
 
 def _codes(picture: Picture, colors: Colors) -> np.ndarray:
@@ -68,7 +70,4 @@ def _line(upper: list[int], lower: list[int], colors: Colors) -> str:
 def _set_colors(front: int, back: int, colors: Colors) -> str:
     if colors is Colors.CUBE:
         return f"\x1b[38;5;{front};48;5;{back}m"
-    return (
-        f"\x1b[38;2;{front >> 16};{front >> 8 & 255};{front & 255}"
-        f";48;2;{back >> 16};{back >> 8 & 255};{back & 255}m"
-    )
+    return f"\x1b[38;2;{front >> 16};{front >> 8 & 255};{front & 255};48;2;{back >> 16};{back >> 8 & 255};{back & 255}m"

@@ -67,12 +67,12 @@ def play(
         ticks += 1
         if result.status is Status.UNFINISHED:
             if ticks >= max_ticks:
-                raise LimitReached("frame_unfinished", subject=f"frame {machine.frame}", required=f"at most {max_ticks} ticks")
+                raise LimitReached(
+                    "frame_unfinished", subject=f"frame {machine.frame}", required=f"at most {max_ticks} ticks"
+                )
         else:
             done, last, ticks = done + 1, result, 0
             keep(chosen, result)
             view.show(machine.screen())
         pace.wait()
     return Played(frames=done, last=last, elapsed_s=time.perf_counter() - start)
-
-

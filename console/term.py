@@ -55,7 +55,9 @@ class Terminal:
         lines = render(resample(to_rgb(screen), columns, pixel_rows), self.colors)
         known = self._lines if len(self._lines) == len(lines) else [""] * len(lines)
         changed = [
-            f"\x1b[{top + i + 1};{left + 1}H{line}" for i, (line, old) in enumerate(zip(lines, known, strict=True)) if line != old
+            f"\x1b[{top + i + 1};{left + 1}H{line}"
+            for i, (line, old) in enumerate(zip(lines, known, strict=True))
+            if line != old
         ]
         if not self._lines:
             status = f"{self.title}   Esc ends"[: size.columns]

@@ -29,7 +29,10 @@ KEYS = {
     "return": "start",
     "space": "select",
 }
-KEY_HELP = "arrows move, Z is a, X is b, A is x, S is y, Q is l, W is r, Enter is start, Space is select; the mouse touches; Esc ends"
+KEY_HELP = (
+    "arrows move, Z is a, X is b, A is x, S is y, Q is l, W is r, Enter is start, Space is select; "
+    "the mouse touches; Esc ends"
+)
 
 
 class View(Protocol):
@@ -87,9 +90,13 @@ def _window(title: str) -> View:
 
 def _terminal(title: str) -> View:
     if not _is_terminal():
-        raise UsageError("view_unavailable", subject="term", details={"reason": "standard input or output is no terminal"})
+        raise UsageError(
+            "view_unavailable", subject="term", details={"reason": "standard input or output is no terminal"}
+        )
     if find_spec("termios") is None:
-        raise UsageError("view_unavailable", subject="term", details={"reason": "this system's terminals are not supported"})
+        raise UsageError(
+            "view_unavailable", subject="term", details={"reason": "this system's terminals are not supported"}
+        )
     from .term import Terminal
 
     return Terminal(title)

@@ -1,6 +1,5 @@
 """What everyone may rely on: diagnostics, axes, version ranges, profiles, frozen schemas."""
 
-
 if not __name__.startswith("pbs."):
     raise ImportError(f"import it as pbs.{__name__}")
 

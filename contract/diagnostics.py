@@ -249,7 +249,13 @@ def _object(diagnostic: Diagnostic) -> dict[str, Any]:
         "subject": diagnostic.subject,
         "place": None
         if place is None
-        else {"function": place.function, "name": place.name, "pc": place.pc, "line": place.line, "column": place.column},
+        else {
+            "function": place.function,
+            "name": place.name,
+            "pc": place.pc,
+            "line": place.line,
+            "column": place.column,
+        },
         "required": diagnostic.required,
         "available": diagnostic.available,
         "details": dict(sorted(diagnostic.details.items())),

@@ -30,7 +30,9 @@ def read_bytes(path: Path, limit: int = MAX_FILE_BYTES) -> bytes:
         raise Rejected("file_is_directory" if is_directory else "file_not_regular", subject=str(path))
     with os.fdopen(descriptor, "rb") as file:
         if information.st_size > limit:
-            raise Rejected("file_too_large", subject=str(path), required=f"at most {limit}", available=str(information.st_size))
+            raise Rejected(
+                "file_too_large", subject=str(path), required=f"at most {limit}", available=str(information.st_size)
+            )
         try:
             data = file.read(limit + 1)
         except OSError as error:
@@ -69,7 +71,9 @@ def write_bytes(path: Path, data: bytes) -> None:
                 os.unlink(temporary)
         raise cannot_write(path, error) from None
     except ValueError:  # NUL, or half of a surrogate pair
-        raise StorageError("file_unwritable", subject=str(path), details={"reason": "no file can have this name"}) from None
+        raise StorageError(
+            "file_unwritable", subject=str(path), details={"reason": "no file can have this name"}
+        ) from None
 
 
 def sync_directory(folder: Path) -> None:

@@ -162,9 +162,22 @@ def _scalar(event: ScalarEvent) -> Any:
         return value
     if text == "":
         raise _at(event, "an empty value; write null")
-    if text.lower() in ("yes", "no", "on", "off", "y", "n", "true", "false", "null", "~", ".nan", ".inf", "-.inf", "+.inf") or (
-        text[0] in "+-.0123456789" and any(c in "0123456789" for c in text)
-    ):
+    if text.lower() in (
+        "yes",
+        "no",
+        "on",
+        "off",
+        "y",
+        "n",
+        "true",
+        "false",
+        "null",
+        "~",
+        ".nan",
+        ".inf",
+        "-.inf",
+        "+.inf",
+    ) or (text[0] in "+-.0123456789" and any(c in "0123456789" for c in text)):
         raise _at(event, f"{text!r} could mean several things; quote it or write it as JSON would")
     return text
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from semver import Version
 
 MAX_LENGTH = 64
-_SHAPE = re.compile(r"[0-9A-Za-z.+-]{1,64}", re.ASCII)  # the library alone would take "1.2.3\n" and other scripts' digits
+_SHAPE = re.compile(
+    r"[0-9A-Za-z.+-]{1,64}", re.ASCII
+)  # the library alone would take "1.2.3\n" and other scripts' digits
 
 
 def parse_version(text: str) -> Version:

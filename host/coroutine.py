@@ -30,7 +30,7 @@ def state(device: Words, coroutines: Words, objects: Words, heap_bytes: Bytes, h
     return FINISHED
 
 
-def state_cycles(device: Words, handle: int) -> int:  # noqa: ARG001 - the parameters of `state`
+def state_cycles(device: Words, handle: int) -> int:
     """A cycle for every four rows to look through."""
     return device[COROUTINE_ROWS] >> 2
 

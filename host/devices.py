@@ -3,7 +3,8 @@
 A service is a plain function. Its leading parameters are named after the views it needs, the rest are the guest's
 arguments; so the signature says what it can touch. The same function is compiled by numba for the native engines and runs as
 it stands in the reference. To mean the same in both it keeps to a small subset: ints that stay within 63 bits, floats, `if`,
-`while`, `for` over `range`, indexing by non-negative ints (a view has no length), and calls of functions written likewise. Bools come and go as 0 or 1.
+`while`, `for` over `range`, indexing by non-negative ints (a view has no length), and calls of functions written likewise.
+Bools come and go as 0 or 1.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def line(device: Words, pixels: Pixels, x0: int, y0: int, x1: int, y1: int, colo
             aside += 1
 
 
-def line_cycles(x0: int, y0: int, x1: int, y1: int, color: int) -> int:  # noqa: ARG001 - the parameters of `line`
+def line_cycles(x0: int, y0: int, x1: int, y1: int, color: int) -> int:
     """A cycle for every four steps inside the screen's extent along the longer axis."""
     return line_steps(saturate(x0), saturate(y0), saturate(x1), saturate(y1)) >> 2
 
@@ -92,7 +92,7 @@ def rectangle(device: Words, pixels: Pixels, x: int, y: int, width: int, height:
         fill(device, pixels, x + width - 1, y, 1, height, color)
 
 
-def rectangle_cycles(x: int, y: int, width: int, height: int, color: int) -> int:  # noqa: ARG001 - those of `rectangle`
+def rectangle_cycles(x: int, y: int, width: int, height: int, color: int) -> int:
     """Two rows of at most the width, and two pixels in every visible row."""
     x, y, width, height = saturate(x), saturate(y), saturate(width), saturate(height)
     return (visible(x, width, WIDTH) >> 4) + (visible(y, height, HEIGHT) >> 1)
@@ -103,7 +103,7 @@ def fill_rectangle(device: Words, pixels: Pixels, x: int, y: int, width: int, he
     fill(device, pixels, saturate(x), saturate(y), saturate(width), saturate(height), color)
 
 
-def fill_rectangle_cycles(x: int, y: int, width: int, height: int, color: int) -> int:  # noqa: ARG001 - as above
+def fill_rectangle_cycles(x: int, y: int, width: int, height: int, color: int) -> int:
     """What the visible part costs."""
     return fill_cycles(saturate(x), saturate(y), saturate(width), saturate(height))
 
@@ -125,7 +125,7 @@ def circle(device: Words, pixels: Pixels, x: int, y: int, radius: int, color: in
         outer = beyond
 
 
-def circle_cycles(x: int, y: int, radius: int, color: int) -> int:  # noqa: ARG001 - the parameters of `circle`
+def circle_cycles(x: int, y: int, radius: int, color: int) -> int:
     """Four for every visible row, whose ends must be found, and one for every four visible columns."""
     x, y, radius = saturate(x), saturate(y), saturate(radius)
     side = 2 * radius + 1
@@ -140,7 +140,7 @@ def disc(device: Words, pixels: Pixels, x: int, y: int, radius: int, color: int)
         fill(device, pixels, x - half, row, 2 * half + 1, 1, color)
 
 
-def disc_cycles(x: int, y: int, radius: int, color: int) -> int:  # noqa: ARG001 - the parameters of `disc`
+def disc_cycles(x: int, y: int, radius: int, color: int) -> int:
     """As if the visible part of the square around it were filled, and two for every row, whose ends must be found."""
     x, y, radius = saturate(x), saturate(y), saturate(radius)
     side = 2 * radius + 1
@@ -168,7 +168,7 @@ def draw_text(
             left += GLYPH_WIDTH * scale
 
 
-def draw_text_cycles(objects: Words, x: int, y: int, text: int, color: int, scale: int) -> int:  # noqa: ARG001 - as above
+def draw_text_cycles(objects: Words, x: int, y: int, text: int, color: int, scale: int) -> int:
     """What each character costs, drawn or not."""
     return objects[2 * (text & 0xFFFFFFFF) + 1] * glyph_cycles(text_scale(scale))
 
@@ -200,7 +200,7 @@ def number(device: Words, pixels: Pixels, x: int, y: int, value: int, color: int
         draw_glyph(device, pixels, x, y, MINUS, color, scale)
 
 
-def number_cycles(x: int, y: int, value: int, color: int, scale: int) -> int:  # noqa: ARG001 - the parameters of `number`
+def number_cycles(x: int, y: int, value: int, color: int, scale: int) -> int:
     """What each character costs, drawn or not."""
     return number_length(value) * glyph_cycles(text_scale(scale))
 
@@ -242,8 +242,14 @@ def sprite(
     return OK
 
 
-def sprite_cycles(  # noqa: PLR0917 - the parameters of `sprite`
-    device: Words, asset_table: Words, asset: int, frame: int, x: int, y: int, flip: int  # noqa: ARG001 - as above
+def sprite_cycles(
+    device: Words,
+    asset_table: Words,
+    asset: int,
+    frame: int,
+    x: int,
+    y: int,
+    flip: int,
 ) -> int:
     """A cycle for every four visible pixels, and one for every row."""
     if not has_bitmap(device, asset_table, asset):

@@ -28,7 +28,7 @@ def write(device: Words, log: Bytes, objects: Words, heap_bytes: Bytes, level: i
     return OK
 
 
-def write_cycles(objects: Words, level: int, text: int) -> int:  # noqa: ARG001 - the parameters of `write`
+def write_cycles(objects: Words, level: int, text: int) -> int:
     """A cycle for every four bytes."""
     return objects[2 * (text & 0xFFFFFFFF) + 1] >> 2
 
@@ -73,7 +73,8 @@ ROWS = (
         version=1,
         number=0x5001,
         effect="level: int, text: bytes -> status: int",
-        summary="Logs a text. Levels are 0 trace, 1 debug, 2 info, 3 warning, 4 error. Status 0 is ok, 1 says that this frame's log is full.",
+        summary="Logs a text. Levels are 0 trace, 1 debug, 2 info, 3 warning, 4 error. "
+        "Status 0 is ok, 1 says that this frame's log is full.",
         function=write,
         extra_cycles=write_cycles,
         capability="log@1.0",

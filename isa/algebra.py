@@ -211,4 +211,6 @@ class Algebra(Protocol[W, F, T]):
         """Call a kernel of the machine by name (allocate, fill, copy, marks); words in, one word out."""
 
 
-Meaning = Any  # Callable[[Algebra[W, F, T], ...], W | F | T | None]; rows differ in arity, so the table holds them loosely
+Meaning = (
+    Any  # Callable[[Algebra[W, F, T], ...], W | F | T | None]; rows differ in arity, so the table holds them loosely
+)

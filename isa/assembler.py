@@ -313,7 +313,9 @@ class _Assembler:
     def _unsigned(self, s: Statement, bits: int = 32) -> int:
         token, value = self._value(s)
         if isinstance(value, float) or not 0 <= value < 1 << bits:
-            raise LineProblem("assembly_operand_invalid", token.column, token.text[:40], f"an int from 0 below 2**{bits}")
+            raise LineProblem(
+                "assembly_operand_invalid", token.column, token.text[:40], f"an int from 0 below 2**{bits}"
+            )
         return value
 
     def _float(self, s: Statement, _: _Body) -> float:

@@ -105,7 +105,9 @@ class Statement:
     def end(self) -> None:
         """Nothing may follow."""
         if self.more():
-            raise LineProblem("assembly_unexpected", self.tokens[self.at].column, self.tokens[self.at].text, "the end of the line")
+            raise LineProblem(
+                "assembly_unexpected", self.tokens[self.at].column, self.tokens[self.at].text, "the end of the line"
+            )
 
 
 def statements(text: str, problems: list[Diagnostic]) -> Iterator[Statement]:
@@ -162,18 +164,24 @@ def string(token: Token) -> bytes:
         elif text[at + 1] == "x":
             digits = text[at + 2 : at + 4]
             if not re.fullmatch(r"[0-9A-Fa-f]{2}", digits, re.ASCII):
-                raise LineProblem("assembly_operand_invalid", token.column + at, f"\\x{digits}", "two hexadecimal digits")
+                raise LineProblem(
+                    "assembly_operand_invalid", token.column + at, f"\\x{digits}", "two hexadecimal digits"
+                )
             out.append(int(digits, 16))
             at += 4
         elif text[at + 1] in _ESCAPES:
             out += _ESCAPES[text[at + 1]].encode()
             at += 2
         else:
-            raise LineProblem("assembly_operand_invalid", token.column + at, text[at : at + 2], r"one of \n \t \0 \" \\ \xHH")
+            raise LineProblem(
+                "assembly_operand_invalid", token.column + at, text[at : at + 2], r"one of \n \t \0 \" \\ \xHH"
+            )
     return bytes(out)
 
 
 def quote(data: bytes) -> str:
     """A string token whose value is `data`."""
     plain = {ord('"'): '\\"', ord("\\"): "\\\\", ord("\n"): "\\n", ord("\t"): "\\t"}
-    return '"' + "".join(plain.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}") for byte in data) + '"'
+    return (
+        '"' + "".join(plain.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}") for byte in data) + '"'
+    )

@@ -14,6 +14,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import construct as c
@@ -60,7 +61,8 @@ def _table(row: Any) -> Any:
 _Constants = _table(
     c.Struct(
         "tag" / c.Int8ul,
-        "value" / c.Switch(c.this.tag, {0: c.Int64sl, 1: c.Bytes(8), 2: c.Prefixed(c.Int32ul, c.GreedyBytes)}, default=c.Error),
+        "value"
+        / c.Switch(c.this.tag, {0: c.Int64sl, 1: c.Bytes(8), 2: c.Prefixed(c.Int32ul, c.GreedyBytes)}, default=c.Error),
     )
 )
 _Functions = _table(
@@ -100,7 +102,12 @@ _Types = _table(
     )
 )
 _Meta = c.Struct(
-    "isa" / _Name, "runtime_min" / _Name, "runtime_max" / _Name, "profile" / _Name, "profile_version" / _Name, "toolchain" / _Name
+    "isa" / _Name,
+    "runtime_min" / _Name,
+    "runtime_max" / _Name,
+    "profile" / _Name,
+    "profile_version" / _Name,
+    "toolchain" / _Name,
 )
 _Globals = _table(c.Int32ul)
 
@@ -147,7 +154,9 @@ def _sections(data: bytes) -> dict[int, bytes]:
     at, last_kind = end_of_table, -1
     for entry in c.Array(header.sections, _SectionEntry).parse(data[_HEADER_BYTES:end_of_table]):
         if not last_kind < entry.kind < len(SECTION_NAMES) or entry.offset != at or entry.length > len(data) - at:
-            raise Rejected("section_table_invalid", details={"kind": entry.kind, "offset": entry.offset, "length": entry.length})
+            raise Rejected(
+                "section_table_invalid", details={"kind": entry.kind, "offset": entry.offset, "length": entry.length}
+            )
         body = data[at : at + entry.length]
         if zlib.crc32(body) != entry.checksum:
             raise Rejected("program_checksum_wrong", subject=SECTION_NAMES[entry.kind])
@@ -244,7 +253,11 @@ def _import(row: Any) -> Import:
     if "." in row.name:  # else two imports could spell one identity
         raise _Malformed("a service name with a dot")
     return Import(
-        module=_name(row.module), name=_name(row.name), version=row.version, params=tuple(row.params), results=tuple(row.results)
+        module=_name(row.module),
+        name=_name(row.name),
+        version=row.version,
+        params=tuple(row.params),
+        results=tuple(row.results),
     )
 
 
@@ -280,7 +293,7 @@ def _debug(row: Any) -> Debug:
         raise _Malformed("source lines cut short")
     lines = tuple(tuple(_SPAN.iter_unpack(body)) for body in row.lines)
     for function in lines:
-        if any(pc >= after for (pc, _), (after, _) in zip(function, function[1:], strict=False)):
+        if any(pc >= after for (pc, _), (after, _) in pairwise(function)):
             raise _Malformed("source lines out of order")
     return Debug(
         source=row.source,
@@ -338,7 +351,14 @@ def assemble_file(bodies: dict[int, bytes]) -> bytes:
         body = bodies[kind]
         table += _SectionEntry.build({"kind": kind, "offset": at, "length": len(body), "checksum": zlib.crc32(body)})
         at += len(body)
-    header = {"magic": MAGIC, "version": FORMAT_VERSION, "flags": 0, "length": at, "sections": len(bodies), "checksum": 0}
+    header = {
+        "magic": MAGIC,
+        "version": FORMAT_VERSION,
+        "flags": 0,
+        "length": at,
+        "sections": len(bodies),
+        "checksum": 0,
+    }
     header["checksum"] = _header_checksum(_Header.build(header) + bytes(table))
     return bytes(_Header.build(header)) + bytes(table) + b"".join(bodies[kind] for kind in sorted(bodies))
 
@@ -371,7 +391,13 @@ def _function_rows(functions: tuple[Function, ...]) -> list[dict[str, Any]]:
 
 
 def _import_row(row: Import) -> dict[str, Any]:
-    return {"module": row.module, "name": row.name, "version": row.version, "params": list(row.params), "results": list(row.results)}
+    return {
+        "module": row.module,
+        "name": row.name,
+        "version": row.version,
+        "params": list(row.params),
+        "results": list(row.results),
+    }
 
 
 def _type_row(entry: Type) -> dict[str, Any]:

@@ -211,7 +211,7 @@ class Declarations:
             self.constant_names[_fresh(f"string.{index}", self.constant_names)] = index
         return index
 
-    # ---- globals, imports, target
+    # ---- globals, imports and the target
 
     def global_(self, s: Statement) -> None:
         """`.global NAME: type`."""
@@ -238,7 +238,9 @@ class Declarations:
         """Import a service of this host under its signature."""
         signature = self.host.services.get(token.text)
         if signature is None:
-            raise LineProblem("assembly_name_unknown", token.column, token.text, "a service of this host, or a signature")
+            raise LineProblem(
+                "assembly_name_unknown", token.column, token.text, "a service of this host, or a signature"
+            )
         self._add_import(token, self._slots(signature.params), self._slots(signature.results))
 
     def _slots(self, side: tuple[ClosedType, ...]) -> list[SlotType]:
@@ -315,5 +317,3 @@ def in_range(token: Token, value: int, bits: int) -> int:
     if not -(1 << bits - 1) <= value < 1 << bits - 1:
         raise LineProblem("assembly_operand_invalid", token.column, token.text[:40], f"an int of {bits} bits")
     return value
-
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from ..contract import Place, Rejected
 from .assembly import is_plain_name, quote
@@ -36,7 +37,9 @@ class _Disassembler:
     def lines(self) -> Iterator[str]:
         program, meta = self.program, self.program.meta
         yield f".target isa {_quoted(meta.isa)}"
-        yield f".target runtime {_quoted(meta.runtime_min)}" + (f" {_quoted(meta.runtime_max)}" if meta.runtime_max else "")
+        yield f".target runtime {_quoted(meta.runtime_min)}" + (
+            f" {_quoted(meta.runtime_max)}" if meta.runtime_max else ""
+        )
         yield f".target profile {_quoted(meta.profile)} {_quoted(meta.profile_version)}"
         yield f".target toolchain {_quoted(meta.toolchain)}"
         if self.debug is not None:
@@ -109,7 +112,10 @@ class _Disassembler:
                 yield f"    .line {spans[decoded.pc]}"
             if decoded.pc in targets:
                 yield f"L{decoded.pc}:"
-            operands = (self._operand(kind, value, index, targets) for kind, value in zip(decoded.row.immediates, decoded.immediates, strict=True))
+            operands = (
+                self._operand(kind, value, index, targets)
+                for kind, value in zip(decoded.row.immediates, decoded.immediates, strict=True)
+            )
             yield "    " + " ".join((decoded.row.name, *operands))
         if starts and max(starts) in targets:
             yield f"L{max(starts)}:"
@@ -149,7 +155,8 @@ def _plain_names(program: Program) -> Debug:
         functions=tuple(f"f{i}" for i in range(len(program.functions))),
         types=tuple(f"t{i}" for i in range(len(program.types))),
         fields=tuple(
-            tuple(f"x{i}" for i in range(len(entry.fields))) if isinstance(entry, RecordType) else () for entry in program.types
+            tuple(f"x{i}" for i in range(len(entry.fields))) if isinstance(entry, RecordType) else ()
+            for entry in program.types
         ),
         globals=tuple(f"g{i}" for i in range(len(program.globals))),
         constants=tuple(f"k{i}" for i in range(len(program.constants))),
@@ -192,8 +199,13 @@ def _spans_are_regular(spans: tuple[tuple[int, int], ...], code: list[Decoded]) 
     starts = {decoded.pc for decoded in code}
     if not code:
         return not spans
-    steps = zip(spans, spans[1:], strict=False)
-    return bool(spans) and spans[0][0] == 0 and all(pc in starts for pc, _ in spans) and all(a[1] != b[1] for a, b in steps)
+    steps = pairwise(spans)
+    return (
+        bool(spans)
+        and spans[0][0] == 0
+        and all(pc in starts for pc, _ in spans)
+        and all(a[1] != b[1] for a, b in steps)
+    )
 
 
 def _literal(constant: Constant) -> str:
@@ -202,5 +214,3 @@ def _literal(constant: Constant) -> str:
 
 def _quoted(text: str) -> str:
     return quote(text.encode("ascii"))
-
-

@@ -83,7 +83,9 @@ def _check_functions(program: Program) -> Iterator[Diagnostic]:
         place = Place(function=index, name=program.function_name(index))
         signature = program.types[function.signature] if function.signature < len(program.types) else None
         if not isinstance(signature, FunctionType):
-            yield Diagnostic(code="type_index_invalid", place=place, required="a function type", available=str(function.signature))
+            yield Diagnostic(
+                code="type_index_invalid", place=place, required="a function type", available=str(function.signature)
+            )
             continue
         declared = [*signature.params, *function.locals, *(function.captures or ())]
         if not all(is_slot_type(slot_type, program.types) for slot_type in declared):
@@ -104,7 +106,9 @@ def _check_exports(program: Program) -> Iterator[Diagnostic]:
         if export.function >= len(program.functions):
             yield Diagnostic(code="function_index_invalid", subject=export.name, available=str(export.function))
         elif program.functions[export.function].is_closure:
-            yield Diagnostic(code="call_target_invalid", subject=export.name, required="a plain function", available="a closure")
+            yield Diagnostic(
+                code="call_target_invalid", subject=export.name, required="a plain function", available="a closure"
+            )
 
 
 def _check_imports(program: Program) -> Iterator[Diagnostic]:
@@ -115,5 +119,3 @@ def _check_imports(program: Program) -> Iterator[Diagnostic]:
         seen.add(row.identity)
         if not all(is_slot_type(slot_type, program.types) for slot_type in (*row.params, *row.results)):
             yield Diagnostic(code="type_invalid", subject=row.identity)
-
-

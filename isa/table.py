@@ -145,11 +145,23 @@ def _row(
     )
 
 
-def _number(name: str, opcode: int, summary: str, on_ints: Callable[..., Any], on_floats: Callable[..., Any], **more: Any) -> Instruction:
-    return _row(name, opcode, "number number -> number", summary, ("int", "WW", "W", on_ints), ("float", "FF", "F", on_floats), **more)
+def _number(
+    name: str, opcode: int, summary: str, on_ints: Callable[..., Any], on_floats: Callable[..., Any], **more: Any
+) -> Instruction:
+    return _row(
+        name,
+        opcode,
+        "number number -> number",
+        summary,
+        ("int", "WW", "W", on_ints),
+        ("float", "FF", "F", on_floats),
+        **more,
+    )
 
 
-def _compare(name: str, opcode: int, summary: str, on_ints: Callable[..., Any], on_floats: Callable[..., Any]) -> Instruction:
+def _compare(
+    name: str, opcode: int, summary: str, on_ints: Callable[..., Any], on_floats: Callable[..., Any]
+) -> Instruction:
     effect = "same same -> bool" if name in ("EQ", "NEQ") else "number number -> bool"
     return _row(name, opcode, effect, summary, ("int", "WW", "T", on_ints), ("float", "FF", "T", on_floats))
 

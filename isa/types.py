@@ -1,4 +1,4 @@
-"""The types of the machine. A slot's type is a small number, so that stacks of types compare fast:
+"""The types of the machine. A slot's type is a small number, so that stacks of types compare fast.
 
 0 int, 1 float, 2 bool, 3 null (the type of PUSH_NULL; never declared), 4 byte (an array's element; never in a slot), and
 16 + n for a ref to entry n of the program's type table. The numbers are those of the program file.

@@ -117,7 +117,9 @@ class FunctionTyping:
     def spell(self, slot_type: SlotType) -> str:
         """The type as people write it."""
         names = self.program.debug.types if self.program.debug else ()
-        return spell(slot_type, [name or f"t{i}" for i, name in enumerate(names)] or [f"t{i}" for i in range(len(self.types))])
+        return spell(
+            slot_type, [name or f"t{i}" for i, name in enumerate(names)] or [f"t{i}" for i in range(len(self.types))]
+        )
 
     def take_array(self, stack: Stack) -> ArrayType:
         """Take off a ref to an array."""
@@ -316,7 +318,9 @@ def _call(t: FunctionTyping, immediates: tuple[Any, ...], stack: Stack) -> Resol
 def _ret(t: FunctionTyping, _: tuple[Any, ...], stack: Stack) -> Resolved:
     t.take_all(stack, t.signature.results)
     if stack:
-        raise TypeProblem("return_height_wrong", str(len(t.signature.results)), str(len(stack) + len(t.signature.results)))
+        raise TypeProblem(
+            "return_height_wrong", str(len(t.signature.results)), str(len(stack) + len(t.signature.results))
+        )
     return _NOTHING
 
 

@@ -152,7 +152,8 @@ def encode_cartridge(members: Mapping[str, bytes]) -> bytes:
     """The flat file of these members."""
     names = sorted(members)
     table = b"".join(
-        _Member.build({"name": name, "length": len(members[name]), "checksum": zlib.crc32(members[name])}) for name in names
+        _Member.build({"name": name, "length": len(members[name]), "checksum": zlib.crc32(members[name])})
+        for name in names
     )
     length = _HEADER_BYTES + len(table) + sum(len(members[name]) for name in names)
     header = {"magic": MAGIC, "version": FORMAT_VERSION, "members": len(names), "length": length, "checksum": 0}

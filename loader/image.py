@@ -37,7 +37,11 @@ class Image:
     @property
     def title(self) -> str:
         """What to call it."""
-        return self.manifest.title if self.manifest else (self.program.debug.source if self.program.debug else "") or "program"
+        return (
+            self.manifest.title
+            if self.manifest
+            else (self.program.debug.source if self.program.debug else "") or "program"
+        )
 
     def export(self, name: str) -> int | None:
         """The function that the host may call by this name; None where there is none, or it is main."""

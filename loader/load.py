@@ -27,7 +27,15 @@ from ..isa import container
 from ..isa.program import Meta, Program
 from ..verifier import Facts, verify
 from .cartridge import MAGIC as CARTRIDGE_MAGIC
-from .cartridge import MAX_CARTRIDGE_BYTES, PROGRAM, Cartridge, content_digest, decode_cartridge, encode_cartridge, read_directory
+from .cartridge import (
+    MAX_CARTRIDGE_BYTES,
+    PROGRAM,
+    Cartridge,
+    content_digest,
+    decode_cartridge,
+    encode_cartridge,
+    read_directory,
+)
 from .image import Image
 from .manifest import Manifest
 from .resolve import host_calls, patch, resolve
@@ -122,15 +130,11 @@ def _misfits(program: Program, facts: Facts, limits: Limits) -> list[Diagnostic]
         if function.frame_words > limits.stack_words:
             place = Place(function=index, name=program.function_name(index))
             required, available = str(function.frame_words), str(limits.stack_words)
-            findings.append(
-                Diagnostic(code="frame_exceeds_stack", place=place, required=required, available=available)
-            )
+            findings.append(Diagnostic(code="frame_exceeds_stack", place=place, required=required, available=available))
     strings = [constant.value for constant in program.constants if isinstance(constant.value, bytes)]
     words = sum((len(value) + 7) // 8 for value in strings)
     if words > limits.heap_words or len(strings) > limits.objects:
-        findings.append(
-            Diagnostic(code="constants_exceed_heap", required=str(words), available=str(limits.heap_words))
-        )
+        findings.append(Diagnostic(code="constants_exceed_heap", required=str(words), available=str(limits.heap_words)))
     return findings[:20]
 
 
@@ -197,10 +201,14 @@ def _entry_owners(manifest: Manifest) -> list[Diagnostic]:
     findings = []
     for entry in manifest.entries:
         if entry.owner != "vm":
-            findings.append(Diagnostic(code="entry_owner_unsupported", subject=entry.name, required=entry.owner, available="vm"))
+            findings.append(
+                Diagnostic(code="entry_owner_unsupported", subject=entry.name, required=entry.owner, available="vm")
+            )
         for capability in entry.capabilities:
             if capability not in manifest.capabilities:
-                findings.append(Diagnostic(code="capability_undeclared", subject=f"entry {entry.name}", required=capability))
+                findings.append(
+                    Diagnostic(code="capability_undeclared", subject=f"entry {entry.name}", required=capability)
+                )
     return findings
 
 

@@ -36,7 +36,9 @@ def resolve(program: Program, manifest: Manifest | None, registry: Registry) -> 
     findings = [*_identities(program, services, manifest, registry), *_signatures(program, services)]
     findings += [*_capabilities(services, manifest, registry), *_use(program)]
     warnings = tuple(
-        Diagnostic(code="host_call_deprecated", subject=service.identity, available=service.shim_of, details=_life(service))
+        Diagnostic(
+            code="host_call_deprecated", subject=service.identity, available=service.shim_of, details=_life(service)
+        )
         for service in services
         if service is not None and service.deprecated is not None
     )
@@ -57,7 +59,10 @@ def _identities(
             if versions:
                 available = ", ".join(str(version) for version in versions)
                 yield Diagnostic(
-                    code="host_call_version_unsupported", subject=row.identity, required=str(row.version), available=available
+                    code="host_call_version_unsupported",
+                    subject=row.identity,
+                    required=str(row.version),
+                    available=available,
                 )
             else:
                 yield Diagnostic(code="host_call_unknown", subject=row.identity)
@@ -167,5 +172,7 @@ def host_calls(rows: Mapping[int, Service], program: Program) -> dict[int, HostC
     for number, service in rows.items():
         signature = service.signature.within(program.types)
         if signature is not None:
-            calls[number] = HostCall(signature=signature, cycles=service.cycles, metered=service.extra_cycles is not None)
+            calls[number] = HostCall(
+                signature=signature, cycles=service.cycles, metered=service.extra_cycles is not None
+            )
     return calls

@@ -59,7 +59,9 @@ def replay(
     last: FrameResult | None = None
     while done < len(trace):
         if machine.ended:
-            raise Diverged("replay_ended_early", subject=f"frame {done}", required=f"{len(trace)} frames", available=str(done))
+            raise Diverged(
+                "replay_ended_early", subject=f"frame {done}", required=f"{len(trace)} frames", available=str(done)
+            )
         count = 1 if watch is not None else min(STRETCH, len(trace) - done)
         for result in machine.run(count, given[done : done + count], max_ticks=MAX_TICKS):
             _check(trace, done, result)

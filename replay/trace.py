@@ -209,7 +209,9 @@ def make_row(given: Input, result: FrameResult) -> npt.NDArray[np.void]:
 
 def trace_of(header: TraceHeader, inputs: Sequence[Input], results: Sequence[FrameResult]) -> Trace:
     """The trace of frames that were run with these inputs."""
-    rows = np.concatenate([make_row(i, r) for i, r in zip(inputs, results, strict=False)]) if results else np.zeros(0, ROW)
+    rows = (
+        np.concatenate([make_row(i, r) for i, r in zip(inputs, results, strict=False)]) if results else np.zeros(0, ROW)
+    )
     return Trace(header=header, rows=rows, status=results[-1].status if results else Status.SYNCED)
 
 

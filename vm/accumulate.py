@@ -56,7 +56,7 @@ def _take(record: Record, held: dict[str, int], makers: dict[int, Record], neede
         if place == "r" and kind != "T" and held.get(kind) == record.operands[i]
     ]
     pick: list[int] = []
-    for candidate in ([] if stores_inside(record.kind) else [in_hand, *([i] for i in in_hand)]):
+    for candidate in [] if stores_inside(record.kind) else [in_hand, *([i] for i in in_hand)]:
         kind = substitute(record.kind, iter(["a" if i in candidate else place for i, place in enumerate(places)]))
         if candidate and (kind, True) in _KNOWN:
             record.kind, pick = kind, candidate

@@ -34,6 +34,7 @@ END_RECORDS = 2
 NO_SLOT = -1
 FLOAT_BANK = 1 << 32  # added to a slot held in the float accumulator
 
+
 def fields(kind: Kind) -> list[tuple[Place, int | None]]:
     """The places of a kind with their offsets in the record; None for the accumulator."""
     places = leaves(kind)
@@ -46,7 +47,8 @@ class Code:
     """An image's records. Tables are beside the records unless they say otherwise; all int64.
 
     where, opcodes: place (function << 32 | pc) of the instruction, and which it is. rest: cycles given back when it traps.
-    leaders, leader_cost: place and cost of the block that begins with the record, else -1. held: slot whose value the accumulator holds on entry (plus FLOAT_BANK), or -1.
+    leaders, leader_cost: place and cost of the block that begins with the record, else -1. held: slot whose value the
+    accumulator holds on entry (plus FLOAT_BANK), or -1.
     blocks, block_records: places of all blocks, sorted, and their first records. functions: per function the record of its
     entry, its block's cost, frame words, slots filled by a caller, slots to clear.
     """
@@ -129,9 +131,7 @@ class _Encoder:
         return int.from_bytes(facts.function.code[record.pc : record.pc + 2], "little")
 
     def _function(self, index: int, function: FunctionFacts) -> None:
-        targets = {
-            d.immediates[0] for d in function.instructions if d.row.flow in (Flow.JUMP, Flow.BRANCH)
-        }
+        targets = {d.immediates[0] for d in function.instructions if d.row.flow in (Flow.JUMP, Flow.BRANCH)}
         lowered = lower(self.image, index, fuse=self.fuse)
         after_call: Held | None = None
         for low, following in zip(lowered, [*lowered[1:], None], strict=True):
@@ -178,7 +178,9 @@ class _Encoder:
         elif name in ("CALL", "CALL_CLEAR"):
             assert record.target is not None
             callee = self.image.facts.functions[record.target]
-            struct.pack_into("<HHH", out, FIELDS[0], callee.frame_words, callee.params, len(callee.slots) - callee.params)
+            struct.pack_into(
+                "<HHH", out, FIELDS[0], callee.frame_words, callee.params, len(callee.slots) - callee.params
+            )
             self._point(out, at, self.starts[place(record.target, 0)])
         elif name in ("MAKE_CLOSURE", "SPAWN"):
             struct.pack_into("<Q", out, CONSTANT, record.target)

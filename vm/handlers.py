@@ -405,4 +405,3 @@ def _stop_lines() -> list[str]:
     for word, (type_, name) in enumerate(saved):
         stop.store(Value(type_, f"%{name}"), "%cx", 8 * (context.SAVED_IP + word))
     return [*stop.lines, "  ret void"]
-

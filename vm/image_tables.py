@@ -100,10 +100,12 @@ class _Builder:
         self.found: dict[tuple[int, ...], int] = {}  # lists are shared; most safepoints have few different ones
 
     def build(self) -> npt.NDArray[np.int64]:
-        functions = [
-            (f.params, len(f.slots), f.frame_words, len(f.signature.results)) for f in self.facts.functions
+        functions = [(f.params, len(f.slots), f.frame_words, len(f.signature.results)) for f in self.facts.functions]
+        layouts = [
+            _NO_LAYOUT,
+            *map(self._type_layout, self.program.types),
+            *map(self._closure_layout, range(len(functions))),
         ]
-        layouts = [_NO_LAYOUT, *map(self._type_layout, self.program.types), *map(self._closure_layout, range(len(functions)))]
         safepoints = sorted(self._safepoints())
         global_refs = self._list(i for i, t in enumerate(self.program.globals) if is_ref(t))
         at_functions = HEADER_WORDS
@@ -111,7 +113,9 @@ class _Builder:
         at_keys = at_layouts + LAYOUT_WORDS * len(layouts)
         at_rows = at_keys + len(safepoints)
         at_lists = at_rows + SAFEPOINT_WORDS * len(safepoints)
-        coroutine = next((layout_of_type(i) for i, t in enumerate(self.program.types) if isinstance(t, CoroutineType)), 0)
+        coroutine = next(
+            (layout_of_type(i) for i, t in enumerate(self.program.types) if isinstance(t, CoroutineType)), 0
+        )
         strings = sum(isinstance(constant.value, bytes) for constant in self.program.constants)
         header = [0] * HEADER_WORDS
         header[FUNCTIONS], header[LAYOUTS] = at_functions, at_layouts

@@ -70,7 +70,9 @@ class Interpreter:
 
     name = "interpreter"
 
-    def __init__(self, image: Image, state: npt.NDArray[np.int64], *, fuse: bool = True, accumulators: bool = True) -> None:
+    def __init__(
+        self, image: Image, state: npt.NDArray[np.int64], *, fuse: bool = True, accumulators: bool = True
+    ) -> None:
         self.native = native_image(image, fuse=fuse, accumulators=accumulators)
         self.state = state
         rows = int(state[layout.COROUTINE_LIMIT]) + 1
@@ -112,7 +114,8 @@ class Interpreter:
         given_inputs, given_report = np.frombuffer(inputs, np.int64), np.frombuffer(report, np.int64)
         given_log = np.frombuffer(log, np.uint8)
         given = np.array(
-            [given_inputs.ctypes.data, count, ticks, given_report.ctypes.data, given_log.ctypes.data, log_room], np.int64
+            [given_inputs.ctypes.data, count, ticks, given_report.ctypes.data, given_log.ctypes.data, log_room],
+            np.int64,
         )
         done: int = self.native.core.run_frames(self._context.ctypes.data, given.ctypes.data)
         return done

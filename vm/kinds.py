@@ -59,9 +59,11 @@ FIXED = (
     *("FRAME_SYNC", "MAKE_CLOSURE", "SPAWN", "END"),
 )
 
-COMMUTATIVE = frozenset(
-    f"{name}.{form}" for name in ("ADD", "MUL", "EQ", "NEQ") for form in ("int", "float")
-) | {"BIT_AND", "BIT_OR", "BIT_XOR"}
+COMMUTATIVE = frozenset(f"{name}.{form}" for name in ("ADD", "MUL", "EQ", "NEQ") for form in ("int", "float")) | {
+    "BIT_AND",
+    "BIT_OR",
+    "BIT_XOR",
+}
 _MIRRORED = {"LT": "GT", "GT": "LT", "LTE": "GTE", "GTE": "LTE"}
 _INVERTED = {"LT": "GTE", "GTE": "LT", "GT": "LTE", "LTE": "GT", "EQ": "NEQ", "NEQ": "EQ"}
 
@@ -71,7 +73,12 @@ def _renamed(names: Mapping[str, str], suffixes: Iterable[str]) -> dict[str, str
 
 
 # With operands exchanged, or with the answer negated (not for ordering floats: NaN), a test is another test.
-MIRRORED = _renamed(_MIRRORED, (".int", ".float")) | {"LT_U": "GT_U", "GT_U": "LT_U", "LTE_U": "GTE_U", "GTE_U": "LTE_U"}
+MIRRORED = _renamed(_MIRRORED, (".int", ".float")) | {
+    "LT_U": "GT_U",
+    "GT_U": "LT_U",
+    "LTE_U": "GTE_U",
+    "GTE_U": "LTE_U",
+}
 INVERTED = (
     _renamed(_INVERTED, (".int",))
     | {"EQ.float": "NEQ.float", "NEQ.float": "EQ.float"}
@@ -232,7 +239,11 @@ def gives(kind: Kind) -> str:
 def _variants(kind: Kind) -> Iterator[Variant]:
     places, kinds = leaves(kind), leaf_kinds(kind)
     hot = kind[0] in HOT
-    slots = [] if stores_inside(kind) or not hot else [i for i, (p, k) in enumerate(zip(places, kinds, strict=True)) if p == "r" and k != "T"]
+    slots = (
+        []
+        if stores_inside(kind) or not hot
+        else [i for i, (p, k) in enumerate(zip(places, kinds, strict=True)) if p == "r" and k != "T"]
+    )
     picks: list[tuple[int, ...]] = [(), *((i,) for i in slots)]
     if len(slots) == 2 and kinds[slots[0]] == kinds[slots[1]]:
         picks.append(tuple(slots))

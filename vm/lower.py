@@ -383,7 +383,9 @@ class _Lowering:
                 found = self._usable(kind, operands)
                 if found is not None:
                     return found, operands
-            self._place(max(depths, key=lambda d: (isinstance(self.stack[d].tree, tuple), self.stack[d].tree == "k", d)))
+            self._place(
+                max(depths, key=lambda d: (isinstance(self.stack[d].tree, tuple), self.stack[d].tree == "k", d))
+            )
 
     def _usable(self, kind: Kind, operands: list[int]) -> Kind | None:
         """The kind itself, or with some constants as small ones, if it is in the set."""

@@ -20,7 +20,6 @@ from ..loader.image import Image
 from . import layout
 from .image_tables import build_tables
 from .kernels import coroutines, heap
-from .snapshot import Snapshot, put, take
 from .kernels.frames import (
     REPORT_CYCLES,
     REPORT_DIGEST,
@@ -31,6 +30,7 @@ from .kernels.frames import (
     REPORT_TICKS,
     REPORT_WORDS,
 )
+from .snapshot import Snapshot, put, take
 
 DEFAULT_MAX_TICKS = 600  # host ticks that a frame may take before a run gives up: ten seconds
 CALL_CYCLES = 1 << 40
@@ -211,7 +211,9 @@ class Machine:
         """The trap that ended the machine, if one did."""
         if self.state[layout.STATUS] != layout.TRAPPED:
             return None
-        code, opcode, pc, function, frame, cycles = (int(w) for w in self.state[layout.TRAP_CODE : layout.TRAP_CYCLES + 1])
+        code, opcode, pc, function, frame, cycles = (
+            int(w) for w in self.state[layout.TRAP_CODE : layout.TRAP_CYCLES + 1]
+        )
         return TrapRecord(code=Trap(code), opcode=opcode, function=function, pc=pc, frame=frame, cycles=cycles)
 
     def run_frame(self, given: Input = NO_INPUT, *, ticks: int = 1, budget: int | None = None) -> FrameResult:
@@ -229,7 +231,9 @@ class Machine:
             state[layout.FRAME_BUDGET] = self.image.limits.frame_cycles
         return results[0] if results else self._unfinished()
 
-    def run(self, frames: int, inputs: Iterable[Input] | None = None, *, max_ticks: int = DEFAULT_MAX_TICKS) -> list[FrameResult]:
+    def run(
+        self, frames: int, inputs: Iterable[Input] | None = None, *, max_ticks: int = DEFAULT_MAX_TICKS
+    ) -> list[FrameResult]:
         """Run up to `frames` frames, each with its input (none: no input); fewer where the machine ends.
 
         Raises LimitReached("frame_unfinished") where a frame is not done after `max_ticks` host ticks, and
@@ -243,7 +247,9 @@ class Machine:
             results = self._stretch(given[len(done) :], frames - len(done), max_ticks)
             done += results
             if not results or (self.state[layout.STATUS] == layout.IN_FRAME):
-                raise LimitReached("frame_unfinished", subject=f"frame {self.frame}", required=f"at most {max_ticks} ticks")
+                raise LimitReached(
+                    "frame_unfinished", subject=f"frame {self.frame}", required=f"at most {max_ticks} ticks"
+                )
         return done
 
     def _stretch(self, given: Sequence[Input], count: int, ticks: int) -> list[FrameResult]:
@@ -302,8 +308,14 @@ class Machine:
             raise UsageError("export_unknown", subject=export)
         self.require_boundary()
         facts = self.image.facts.functions[function]
-        if len(words) != facts.params or not all(0 <= word < 1 << 64 for word in words) or any(t >= 16 for t in facts.slots[: facts.params]):
-            raise UsageError("arguments_wrong", subject=export, required=f"{facts.params} words", available=str(len(words)))
+        if (
+            len(words) != facts.params
+            or not all(0 <= word < 1 << 64 for word in words)
+            or any(t >= 16 for t in facts.slots[: facts.params])
+        ):
+            raise UsageError(
+                "arguments_wrong", subject=export, required=f"{facts.params} words", available=str(len(words))
+            )
         arguments = array("Q", words)
         outcome = self.engine.run_call(function, array("q", arguments.tobytes()), cycles)
         if outcome == layout.TRAP:
@@ -374,5 +386,3 @@ def _make_engine(name: str, image: Image, state: npt.NDArray[np.int64]) -> Engin
 
         return Interpreter(image, state)
     raise UsageError("engine_unknown", subject=name, required=", ".join(ENGINES))
-
-

@@ -276,6 +276,8 @@ def core_digest() -> str:
         try:
             facts.append(f"{package} {version(package)}")
         except PackageNotFoundError:
-            raise UsageError("engine_unavailable", subject="interpreter", required=package, available="nothing") from None
+            raise UsageError(
+                "engine_unavailable", subject="interpreter", required=package, available="nothing"
+            ) from None
     digest.update("\0".join(facts).encode())
     return digest.hexdigest()[:32]

@@ -168,7 +168,10 @@ class _Entry(LLVMWords):
 
     def text(self, name: str, function: Compiled, given: str) -> str:
         """`given` says in order what the arguments are: names of views, `cx`, `ptr` and `i64` for given words."""
-        arguments, word = [f"ptr {self.at('%cx', 8 * context.RESULTS)}", f"ptr {self.at('%cx', 8 * context.EXCEPTION)}"], 0
+        arguments, word = (
+            [f"ptr {self.at('%cx', 8 * context.RESULTS)}", f"ptr {self.at('%cx', 8 * context.EXCEPTION)}"],
+            0,
+        )
         for kind in given.split():
             if kind in ("ptr", "i64"):
                 arguments.append(f"{kind} {self.load(kind, '%given', 8 * word).text}")
@@ -179,7 +182,8 @@ class _Entry(LLVMWords):
         result = self.load("i64", "%cx", 8 * context.RESULTS)
         types = ", ".join(argument.split()[0] for argument in arguments)
         body = "\n".join(self.lines)
-        return f'declare i32 @"{function.symbol}"({types})\ndefine i64 @{name}(ptr %cx, ptr %given) nounwind {{\n{body}\n  ret i64 {result.text}\n}}\n'
+        head = f'declare i32 @"{function.symbol}"({types})\ndefine i64 @{name}(ptr %cx, ptr %given) nounwind'
+        return f"{head} {{\n{body}\n  ret i64 {result.text}\n}}\n"
 
 
 def _entries() -> str:

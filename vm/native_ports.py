@@ -50,13 +50,16 @@ def _enter(_typing: Any, ip: Any, fp: Any, budget: Any, calls: Any, engine: Any,
     def generate(target: Any, builder: Any, _signature: Any, given: Any) -> Any:
         shapes = {"ptr": _POINTER, "i64": _WORD, "double": _REAL}
         wanted = [shapes[type_] for type_, _ in handlers.REGISTERS]
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), wanted), handlers.ENTER)
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), wanted), handlers.ENTER
+        )
         values = dict(zip(("ip", "fp", "budget", "calls", "cx", "acc", "facc"), given, strict=True))
         for name, word in (("heap", context.HEAP), ("objects", context.OBJECTS)):
             values[name] = builder.load(builder.gep(given[4], [ir.Constant(_WORD, word)]))
         values["cx"] = builder.ptrtoint(given[4], _WORD)
         builder.call(
-            function, [builder.inttoptr(values[n], _POINTER) if t == "ptr" else values[n] for t, n in handlers.REGISTERS]
+            function,
+            [builder.inttoptr(values[n], _POINTER) if t == "ptr" else values[n] for t, n in handlers.REGISTERS],
         )
         return target.get_dummy_value()
 

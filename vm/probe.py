@@ -132,5 +132,6 @@ def steps_work(objects: Sequence[bytes]) -> bool:
     wanted = expected()
     status = int(cx[context.SAVED_STATUS])
     trapped = status & 255 == layout.TRAP and status >> context.STATUS_BITS == 0x0A  # the division by zero at its end
-    return trapped and float(stack[1:2].view(np.float64)[0]) == wanted and int(cx[context.SAVED_FP]) == stack.ctypes.data
-
+    return (
+        trapped and float(stack[1:2].view(np.float64)[0]) == wanted and int(cx[context.SAVED_FP]) == stack.ctypes.data
+    )

@@ -63,7 +63,9 @@ class Frame:
 
     __slots__ = ("base", "facts", "function", "locals", "pc", "stack")
 
-    def __init__(self, function: int, facts: FunctionFacts, pc: int, base: int, local_values: list[Value], stack: list[Value]) -> None:
+    def __init__(
+        self, function: int, facts: FunctionFacts, pc: int, base: int, local_values: list[Value], stack: list[Value]
+    ) -> None:
         self.function, self.facts, self.pc, self.base = function, facts, pc, base
         self.locals, self.stack = local_values, stack
 
@@ -99,13 +101,25 @@ class Reference(ExactWords):
     def run_frames(self, inputs: Any, count: int, ticks: int, report: Any, log: Any, log_room: int) -> int:
         """`kernels.frames.run_frames` on this machine."""
         done: int = self.kernels["run_frames"](
-            self.state, self.tables, self, self.views["device"], inputs, count, ticks, report, self.views["log"], log, log_room
+            self.state,
+            self.tables,
+            self,
+            self.views["device"],
+            inputs,
+            count,
+            ticks,
+            report,
+            self.views["log"],
+            log,
+            log_room,
         )
         return done
 
     def run_call(self, function: int, arguments: Any, cycles: int) -> int:
         """`kernels.frames.run_call` on this machine."""
-        outcome: int = self.kernels["run_call"](self.state, self.tables, self, function, arguments, len(arguments), cycles)
+        outcome: int = self.kernels["run_call"](
+            self.state, self.tables, self, function, arguments, len(arguments), cycles
+        )
         return outcome
 
     def state_replaced(self) -> None:
@@ -214,7 +228,10 @@ class Reference(ExactWords):
         resolved, promoted = frame.facts.resolved[position]
         if form is not resolved:
             raise InternalError(f"{row.name} is {form.name} by its operands, not {resolved and resolved.name}")
-        words = [self._operand(kind, operand, bool(promoted >> i & 1)) for i, (kind, operand) in enumerate(zip(form.takes, operands, strict=False))]
+        words = [
+            self._operand(kind, operand, bool(promoted >> i & 1))
+            for i, (kind, operand) in enumerate(zip(form.takes, operands, strict=False))
+        ]
         result = form.meaning(self, *words, *operands_after)
         if count:
             del frame.stack[-count:]
@@ -250,7 +267,9 @@ class Reference(ExactWords):
             return names["float" if any(type(operand) is float for operand in operands) else "int"]
         return names[storage(self._storage_type(frame, row, immediates, operands))]
 
-    def _storage_type(self, frame: Frame, row: Instruction, immediates: tuple[int, ...], operands: Sequence[Value]) -> SlotType:
+    def _storage_type(
+        self, frame: Frame, row: Instruction, immediates: tuple[int, ...], operands: Sequence[Value]
+    ) -> SlotType:
         """The type of the stored value that an instruction reads or writes, found from the object or declaration."""
         if row.name in ("GET_GLOBAL", "SET_GLOBAL"):
             return self.program.globals[immediates[0]]
@@ -342,7 +361,10 @@ class Reference(ExactWords):
             raise Trapped(Trap.INVALID_FUNCTION)
         callee = self.image.facts.functions[function]
         base = frame.base + len(frame.locals) + len(frame.stack) - len(values)
-        if len(self.frames) >= self.state[layout.DEPTH_LIMIT] or base + callee.frame_words > self.state[layout.STACK_LIMIT]:
+        if (
+            len(self.frames) >= self.state[layout.DEPTH_LIMIT]
+            or base + callee.frame_words > self.state[layout.STACK_LIMIT]
+        ):
             raise Trapped(Trap.CALL_DEPTH)
         del frame.stack[len(frame.stack) - len(values) :]
         zeros = [self._zero(slot_type) for slot_type in callee.slots[len(values) :]]
@@ -419,7 +441,9 @@ class Reference(ExactWords):
             self.charge(self._call_service(service, service.extra_cycles, arguments))
         result = self._call_service(service, service.function, arguments)
         results = () if not service.results else result if isinstance(result, tuple) else (result,)
-        tagged = [self._from_host(value, closed) for value, closed in zip(results, service.signature.results, strict=True)]
+        tagged = [
+            self._from_host(value, closed) for value, closed in zip(results, service.signature.results, strict=True)
+        ]
         if is_service:
             log = device[HOST_DIGEST] & MASK
             for word in (number, *(word_of(value) for value in values), *(word_of(value) for value in tagged)):
@@ -549,7 +573,9 @@ class Reference(ExactWords):
             raise InternalError(f"{len(values)} live values at {frame.function}:{frame.pc}, {len(types)} proved")
         for value, slot_type in zip(values, types, strict=True):
             wanted = {INT: int, FLOAT: float, BOOL: bool}.get(slot_type, Ref)
-            if type(value) is not wanted or (isinstance(value, Ref) and value and self.dynamic_type(value) != slot_type):
+            if type(value) is not wanted or (
+                isinstance(value, Ref) and value and self.dynamic_type(value) != slot_type
+            ):
                 raise InternalError(f"{value!r} at {frame.function}:{frame.pc}, type {slot_type} proved")
 
 
@@ -624,4 +650,3 @@ _CALLS: Mapping[str, Callable[..., int]] = {
     "mark_yield": lambda e: coroutines.mark_yield(e.state),
     "mark_sleep": lambda e, count: coroutines.mark_sleep(e.state, count),
 }
-

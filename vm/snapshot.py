@@ -1,6 +1,7 @@
 """Snapshots: a whole machine between two frames, as bytes.
 
-    header | limits | control words | device words | rows, order, sleepers | frames and stacks | globals | objects | heap | log | pixels
+    header | limits | control words | device words | rows, order, sleepers | frames and stacks | globals | objects | heap |
+    log | pixels
 
 Only what means something is written, so the same state gives the same bytes on every engine; save, load, save is byte-equal.
 What is read back is not believed: `check` holds every word against the verifier's facts before anything is taken over.

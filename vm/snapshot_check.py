@@ -86,9 +86,22 @@ class _Checker:
     def _control(self) -> None:
         w = self.word
         _require(w(layout.STATUS) == layout.BETWEEN, "the machine is not between two frames")
-        resting = (layout.BUDGET, layout.TURN, layout.MARK, layout.MARK_FRAMES, *range(layout.TRAP_CODE, layout.TRAP_CYCLES + 1))
+        resting = (
+            layout.BUDGET,
+            layout.TURN,
+            layout.MARK,
+            layout.MARK_FRAMES,
+            *range(layout.TRAP_CODE, layout.TRAP_CYCLES + 1),
+        )
         _require(all(w(at) == 0 for at in resting) and w(layout.CURRENT) == -1, "a frame is still being run")
-        counters = (layout.FRAME, layout.CYCLES, layout.FRAME_CYCLES, layout.TICKS, layout.NEXT_SERIAL, layout.ALLOCATED)
+        counters = (
+            layout.FRAME,
+            layout.CYCLES,
+            layout.FRAME_CYCLES,
+            layout.TICKS,
+            layout.NEXT_SERIAL,
+            layout.ALLOCATED,
+        )
         _require(all(0 <= w(at) < MOST for at in (*counters, layout.COLLECTIONS)), "a counter is out of range")
         spare = range(layout.SEED + 1, layout.FRAME_BUDGET)
         _require(all(w(at) == 0 for at in spare), "a spare word is not zero")
@@ -98,10 +111,15 @@ class _Checker:
         d = self.state[layout.DEVICE : layout.DEVICE + DEVICE_WORDS]
         _require(d[DEVICE_FRAME] == max(self.word(layout.FRAME) - 1, 0), "the frame clock shows another frame")
         _require(0 <= d[HELD] < 1 << 12 and 0 <= d[HELD_BEFORE] < 1 << 12, "buttons that do not exist")
-        _require(all((d[HOLD + i] > 0) == bool(d[HELD] >> i & 1) and d[HOLD + i] < MOST for i in range(12)), "held for no time")
+        _require(
+            all((d[HOLD + i] > 0) == bool(d[HELD] >> i & 1) and d[HOLD + i] < MOST for i in range(12)),
+            "held for no time",
+        )
         _require(all(d[HOLD + i] >= 0 for i in range(12)), "held for less than no time")
         _require(0 <= d[TOUCH_X] < WIDTH and 0 <= d[TOUCH_Y] < HEIGHT, "a touch outside of the screen")
-        _require(d[TOUCH_DOWN] in (0, 1) and d[TOUCH_BEFORE] in (0, 1) and d[FRONT] in (0, 1), "a switch that is not 0 or 1")
+        _require(
+            d[TOUCH_DOWN] in (0, 1) and d[TOUCH_BEFORE] in (0, 1) and d[FRONT] in (0, 1), "a switch that is not 0 or 1"
+        )
         _require(all(0 <= d[RANDOM + i] < 1 << 32 for i in range(4)), "a generator word of more than 32 bits")
         limits = self.image.limits
         given = (d[LOG_LIMIT], d[ASSET_COUNT], d[COROUTINE_ROWS])
@@ -141,7 +159,9 @@ class _Checker:
         count, live = self.word(layout.OBJECT_COUNT), self.word(layout.LIVE_COUNT)
         _require(count >= 1 and self._object(0) == (0, 0, 0, 0), "null has become an object")
         order = list(self.state[self.state[layout.AT_HEAP_ORDER] :][:live])
-        _require(len(set(order)) == live and all(1 <= entry < count for entry in order), "the order of objects is wrong")
+        _require(
+            len(set(order)) == live and all(1 <= entry < count for entry in order), "the order of objects is wrong"
+        )
         top = 0
         for entry in order:
             offset, length, object_layout, _ = self._object(entry)
@@ -158,7 +178,9 @@ class _Checker:
             _require(1 <= generation <= layout.MAX_GENERATION, "an object entry that was never used")
             _require(entry in known or (offset, length, object_layout) == (0, 0, 0), "a free object entry is not empty")
         cursor = self.word(layout.CURSOR)
-        _require(1 <= cursor <= count and all(entry in known for entry in range(1, cursor)), "a free entry was passed over")
+        _require(
+            1 <= cursor <= count and all(entry in known for entry in range(1, cursor)), "a free entry was passed over"
+        )
         self._constants(order)
 
     def _constants(self, order: Sequence[int]) -> None:
@@ -180,8 +202,10 @@ class _Checker:
                     if slot_type >= 0:
                         self._value(self.state[at + i], slot_type, f"object {entry}")
             elif kind.element == BYTE:
-                _require(not any(raw[8 * at + length : 8 * (at + (length + 7) // 8)]), "bytes behind the end of an array")
-            elif kind.element == BOOL or kind.element == FLOAT or is_ref(kind.element):
+                _require(
+                    not any(raw[8 * at + length : 8 * (at + (length + 7) // 8)]), "bytes behind the end of an array"
+                )
+            elif kind.element in (BOOL, FLOAT) or is_ref(kind.element):
                 for word in self.state[at : at + length]:
                     self._value(word, kind.element, f"object {entry}")
 
@@ -235,7 +259,9 @@ class _Checker:
             serials.append(words[ROW_SERIAL])
             wakes = words[layout.WAKE_FRAME]
             awake = words[ROW_STATE] == layout.READY
-            _require(wakes == 0 if awake else self.word(layout.FRAME) <= wakes < MOST, "a coroutine wakes at a wrong time")
+            _require(
+                wakes == 0 if awake else self.word(layout.FRAME) <= wakes < MOST, "a coroutine wakes at a wrong time"
+            )
             _require(words[layout.HAD_TURN] in (0, 1) and not any(words[5:]), "a row with wrong words")
             _require(words[layout.DEPTH] >= 1, "a coroutine without a frame")
             self._frames(row, words[layout.DEPTH])
@@ -256,9 +282,14 @@ class _Checker:
             _require(0 <= function < len(facts) and pc in facts[function].block_at, "a frame stands in no block")
             fact = facts[function]
             block = fact.block_at[pc]
-            _require(given == base and base + fact.frame_words <= state[layout.STACK_LIMIT], "a frame in the wrong place")
+            _require(
+                given == base and base + fact.frame_words <= state[layout.STACK_LIMIT], "a frame in the wrong place"
+            )
             if i == 0:
-                _require(not fact.function.is_closure and not fact.signature.results, "a coroutine starts in a wrong function")
+                _require(
+                    not fact.function.is_closure and not fact.signature.results,
+                    "a coroutine starts in a wrong function",
+                )
             before = fact.instructions[block.first - 1].row.flow if block.first else None
             types: tuple[SlotType, ...] = (*fact.slots, *block.stack)
             if i + 1 == depth:
@@ -291,5 +322,7 @@ class _Checker:
         """Slot 0 of a closure's frame holds a closure of that very function: captures are read without asking."""
         entry = handle & LAYOUT_MASK
         in_table = handle and self._type_of(handle) is not None
-        _require(bool(in_table) and self._object(entry)[2] == layout_of_closure(self.program, function), "a frame without its closure")
-
+        _require(
+            bool(in_table) and self._object(entry)[2] == layout_of_closure(self.program, function),
+            "a frame without its closure",
+        )

@@ -5,9 +5,8 @@ Compiled by numba like a kernel, and only ever run compiled: `peek` and its like
 
 from __future__ import annotations
 
-
-from ..host.devices import Words
 from ..host.coroutine import ROW_WORDS
+from ..host.devices import Words
 from .context import (
     BLOCK_COUNT,
     BLOCK_RECORDS,
@@ -52,7 +51,6 @@ from .layout import (
     TRAP_OPCODE,
     TRAP_PC,
 )
-
 
 RECORD_BYTES = 32
 FLOAT_BANK = 1 << 32
@@ -102,7 +100,9 @@ def turn(state: Words, image: Words, engine: Words, row: int) -> int:  # noqa: A
         acc = peek(fp + 8 * held)
     engine[CALL_LIMIT] = calls + CALL_BYTES * state[DEPTH_LIMIT]
     engine[STACK_END] = stack + 8 * state[STACK_LIMIT]
-    enter(engine[RECORDS] + RECORD_BYTES * record, fp, state[BUDGET] - cost, calls + CALL_BYTES * depth, engine, acc, facc)
+    enter(
+        engine[RECORDS] + RECORD_BYTES * record, fp, state[BUDGET] - cost, calls + CALL_BYTES * depth, engine, acc, facc
+    )
     outcome = engine[SAVED_STATUS] & ((1 << STATUS_BITS) - 1)
     record = (engine[SAVED_IP] - engine[RECORDS]) // RECORD_BYTES
     state[BUDGET] = engine[SAVED_BUDGET]

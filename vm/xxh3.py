@@ -6,7 +6,6 @@ nothing shorter. The xxhash package is its oracle in the tests. Source: the XXH3
 
 from __future__ import annotations
 
-
 # fmt: off
 SECRET = bytes.fromhex(
     "b8fe6c3923a44bbe7c01812cf721ad1cded46de9839097db7240a4a4b7b3671fcb79e64eccc0e578825ad07dccff7221"

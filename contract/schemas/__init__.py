@@ -20,7 +20,9 @@ def violations(name: str, value: Any) -> list[tuple[str, str]]:
     from jsonschema import Draft202012Validator, validators
 
     # To JSON Schema 1.0 is an integer. To us it is a float, which would go on as one.
-    checker = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, v: isinstance(v, int) and not isinstance(v, bool))
+    checker = Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, v: isinstance(v, int) and not isinstance(v, bool)
+    )
     strict = validators.extend(Draft202012Validator, type_checker=checker)  # type: ignore[no-untyped-call]
     errors = strict(schema(name)).iter_errors(value)
     found = (("".join(f"/{part}" for part in error.absolute_path), _reason(error)) for error in errors)

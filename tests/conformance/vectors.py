@@ -53,7 +53,20 @@ ENDINGS: Mapping[str, tuple[str, ...]] = {
 _SHARED = {"name", "limits"}
 _TRAP = {"code", "at", "pc", "cycles", "in", "frame"}
 _CALL = {"with", "results", "trap", "cycles"}
-_TICK = {"times", "input", "touch", "budget", "status", "log", "cycles", "ticks", "host_calls", "heap", "globals", "trap"}
+_TICK = {
+    "times",
+    "input",
+    "touch",
+    "budget",
+    "status",
+    "log",
+    "cycles",
+    "ticks",
+    "host_calls",
+    "heap",
+    "globals",
+    "trap",
+}
 _SHAPES: Mapping[str, set[str]] = {
     "row": {"row", "takes", "gives", "cases"},
     "code": {"code", "takes", "gives", "declare", "cases"} | _CALL,
@@ -219,7 +232,12 @@ def _row_vector(file: str, said: Mapping[str, Any], common: str) -> Vector:
             arguments = tuple(word for word, is_parameter in zip(operands, way, strict=True) if is_parameter)
             calls.append(_row_call(export, arguments, outcome, gives, row, way, takes, pushed, ending))
     return Vector(
-        file=file, name=said["name"], text="".join(parts) + common, limits=said.get("limits", {}), said=said, calls=tuple(calls)
+        file=file,
+        name=said["name"],
+        text="".join(parts) + common,
+        limits=said.get("limits", {}),
+        said=said,
+        calls=tuple(calls),
     )
 
 
@@ -268,7 +286,9 @@ def _frames_vector(file: str, said: Mapping[str, Any], common: str) -> Vector:
         _only(tick, _TICK, said["name"])
         frames += [tick] * tick.get("times", 1)
     text = said["program"] + common
-    return Vector(file=file, name=said["name"], text=text, limits=said.get("limits", {}), said=said, frames=tuple(frames))
+    return Vector(
+        file=file, name=said["name"], text=text, limits=said.get("limits", {}), said=said, frames=tuple(frames)
+    )
 
 
 def _trap(said: Mapping[str, Any], function: str) -> Trap:
@@ -318,7 +338,8 @@ def _check_call(call: Call, machine: Machine) -> None:
     signature = machine.image.facts.functions[machine.image.export(call.export) or 0].signature
     assert call.results is not None
     wanted = tuple(
-        NAN_WORD if kind == FLOAT and is_nan(word) else word for word, kind in zip(call.results, signature.results, strict=True)
+        NAN_WORD if kind == FLOAT and is_nan(word) else word
+        for word, kind in zip(call.results, signature.results, strict=True)
     )
     assert _spelled(results) == _spelled(wanted), where
     assert call.cycles in (None, spent), f"{where} must cost {call.cycles} cycles, not {spent}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -17,8 +17,6 @@ from pbs.vm import layout
 from pbs.vm.interpreter import Interpreter
 from pbs.vm.kernels.heap import canonical
 from pbs.vm.machine import FrameResult, Input, Machine
-
-from dataclasses import replace
 
 SMALL = replace(
     PROFILES["JAM"],

@@ -32,10 +32,50 @@ from pbs.isa.types import (
 )
 from pbs.isa.typing import FunctionTyping
 
-META = Meta(isa="1.0.0", runtime_min="1.0.0", runtime_max=None, profile="core", profile_version="1.0.0", toolchain="tests")
+META = Meta(
+    isa="1.0.0", runtime_min="1.0.0", runtime_max=None, profile="core", profile_version="1.0.0", toolchain="tests"
+)
 
-EDGE_INTS = (0, 1, -1, 2, 3, 7, 63, 64, 65, 255, 256, 65535, 65536, 2**31, -(2**31), 2**32, 2**53 + 1, 2**63 - 1, -(2**63), -(2**63) + 1)
-EDGE_FLOATS = (0.0, -0.0, 1.0, -1.5, 0.5, 2.0, 0.1, 1e308, -1e308, 5e-324, float("inf"), float("-inf"), float("nan"), 2.0**63, -(2.0**63), 9.2e18)
+EDGE_INTS = (
+    0,
+    1,
+    -1,
+    2,
+    3,
+    7,
+    63,
+    64,
+    65,
+    255,
+    256,
+    65535,
+    65536,
+    2**31,
+    -(2**31),
+    2**32,
+    2**53 + 1,
+    2**63 - 1,
+    -(2**63),
+    -(2**63) + 1,
+)
+EDGE_FLOATS = (
+    0.0,
+    -0.0,
+    1.0,
+    -1.5,
+    0.5,
+    2.0,
+    0.1,
+    1e308,
+    -1e308,
+    5e-324,
+    float("inf"),
+    float("-inf"),
+    float("nan"),
+    2.0**63,
+    -(2.0**63),
+    9.2e18,
+)
 
 BYTES, INTS, FLOATS, BOOLS, NODE, NODES, TASK = (ref_to(i) for i in range(7))
 NODE_FIELDS = (INT, FLOAT, BOOL, NODE, INTS)
@@ -50,8 +90,11 @@ VALUES = (INT, FLOAT, BOOL, BYTES, INTS, FLOATS, BOOLS, NODE, NODES, TASK, ref_t
 ELEMENTS = {BYTES: INT, INTS: INT, FLOATS: FLOAT, BOOLS: BOOL, NODES: NODE}
 
 # Host calls that random programs make: identities with basic operands, cheap enough.
-SERVICES = ("gfx.pixel/1", "gfx.clear/1", "gfx.fill_rectangle/1", "gfx.line/1", "gfx.text/1", "gfx.text/2", "gfx.present/1", "log.write/1", "log.number/1",
-            "random.bits/1", "random.below/1", "random.unit/1", "clock.frame/1", "math.sin/1", "math.pow/1", "gfx.sprite/1")  # fmt: skip
+SERVICES = (
+    "gfx.pixel/1", "gfx.clear/1", "gfx.fill_rectangle/1", "gfx.line/1", "gfx.text/1", "gfx.text/2", "gfx.present/1",
+    "gfx.sprite/1", "log.write/1", "log.number/1", "random.bits/1", "random.below/1", "random.unit/1", "clock.frame/1",
+    "math.sin/1", "math.pow/1",
+)  # fmt: skip
 
 
 @dataclass
@@ -69,9 +112,8 @@ class _Code:
         starts.append(at)
         out = b""
         for row, immediates in self.items:
-            if row.flow in (Flow.JUMP, Flow.BRANCH):
-                immediates = (starts[self.labels[immediates[0]]],)
-            out += row.pack(row.opcode, *immediates)
+            jumps = row.flow in (Flow.JUMP, Flow.BRANCH)
+            out += row.pack(row.opcode, *((starts[self.labels[immediates[0]]],) if jumps else immediates))
         return out
 
 
@@ -84,14 +126,22 @@ class _Generator:
     def __init__(self, rng: Random, size: int) -> None:
         self.rng = rng
         self.size = size
-        self.constants: list[Constant] = [Constant(b"hello"), Constant(7), Constant(2.5), Constant(b""), Constant(-(2**63))]
+        self.constants: list[Constant] = [
+            Constant(b"hello"),
+            Constant(7),
+            Constant(2.5),
+            Constant(b""),
+            Constant(-(2**63)),
+        ]
         self.imports: list[Import] = []
         self.globals = (INT, INT, FLOAT, BOOL, BYTES, INTS, FLOATS, NODE, NODES, ref_to(INT_INT))
         helpers = rng.randrange(0, 4)
         # index -> (signature, captures or None, may stop)
         self.shapes: list[tuple[int, tuple[int, ...] | None, bool]] = [(NO_ARGS, None, True)]
         for _ in range(helpers):
-            self.shapes.append((rng.choice((INT_INT, FLOAT_INT, NODE_BOOL, TO_PAIR, TO_THREE, INT_NONE)), None, rng.random() < 0.3))
+            self.shapes.append(
+                (rng.choice((INT_INT, FLOAT_INT, NODE_BOOL, TO_PAIR, TO_THREE, INT_NONE)), None, rng.random() < 0.3)
+            )
         for _ in range(rng.randrange(0, 3)):
             captures = tuple(rng.choice(VALUES[:10]) for _ in range(rng.randrange(0, 4)))
             self.shapes.append((rng.choice(CLOSURE_TYPES), captures, False))
@@ -115,7 +165,9 @@ class _Generator:
     def _function(self, index: int) -> Function:
         signature, captures, may_stop = self.shapes[index]
         body = _Body(self, index, signature, captures, may_stop, max(2, self.size // len(self.shapes)))
-        return Function(signature=signature, captures=captures, locals=body.locals, max_stack=0, code=body.code.layout())
+        return Function(
+            signature=signature, captures=captures, locals=body.locals, max_stack=0, code=body.code.layout()
+        )
 
     def import_of(self, identity: str) -> int:
         for i, row in enumerate(self.imports):
@@ -125,7 +177,13 @@ class _Generator:
         signature = service.signature.within(FIXED_TYPES)
         assert signature is not None
         self.imports.append(
-            Import(module=service.module, name=service.name, version=service.version, params=signature.params, results=signature.results)
+            Import(
+                module=service.module,
+                name=service.name,
+                version=service.version,
+                params=signature.params,
+                results=signature.results,
+            )
         )
         return len(self.imports) - 1
 
@@ -135,13 +193,29 @@ class _Body:
 
     COUNTERS = 3
 
-    def __init__(self, generator: _Generator, index: int, signature: int, captures: tuple[int, ...] | None, may_stop: bool, size: int) -> None:
+    def __init__(
+        self,
+        generator: _Generator,
+        index: int,
+        signature: int,
+        captures: tuple[int, ...] | None,
+        may_stop: bool,
+        size: int,
+    ) -> None:
         self.g, self.rng, self.index, self.may_stop = generator, generator.rng, index, may_stop
         self.captures = captures
         entry = FIXED_TYPES[signature]
         assert isinstance(entry, FunctionType)
         self.signature = entry
-        self.locals = (*([INT] * self.COUNTERS), INT, FLOAT, BOOL, INTS, NODE, *(self.rng.choice(VALUES) for _ in range(self.rng.randrange(0, 3))))
+        self.locals = (
+            *([INT] * self.COUNTERS),
+            INT,
+            FLOAT,
+            BOOL,
+            INTS,
+            NODE,
+            *(self.rng.choice(VALUES) for _ in range(self.rng.randrange(0, 3))),
+        )
         closure = (ref_to(signature),) if captures is not None else ()
         self.slots = (*closure, *entry.params, *self.locals)
         self.first_counter = len(closure) + len(entry.params)
@@ -241,7 +315,9 @@ class _Body:
             self._loop(depth)
         elif roll < 30:
             slot = rng.randrange(len(self.slots))
-            if slot in range(self.first_counter, self.first_counter + self.loops) or (slot == 0 and self.captures is not None):
+            if slot in range(self.first_counter, self.first_counter + self.loops) or (
+                slot == 0 and self.captures is not None
+            ):
                 return  # a running counter, or the closure itself
             self.push(self.slots[slot], 1)
             self.emit("SET_LOCAL", slot)
@@ -586,7 +662,11 @@ class _Body:
     def _own_closure(self, signature: int) -> bool:
         """A closure of the signature on the stack: from a local or global, or made here."""
         wanted = ref_to(signature)
-        places = [("GET_LOCAL", i) for i, t in enumerate(self.slots) if t == wanted and not (i == 0 and self.captures is not None)]
+        places = [
+            ("GET_LOCAL", i)
+            for i, t in enumerate(self.slots)
+            if t == wanted and not (i == 0 and self.captures is not None)
+        ]
         places += [("GET_GLOBAL", i) for i, t in enumerate(self.g.globals) if t == wanted]
         if places and self.rng.random() < 0.4:
             self.emit(*self.rng.choice(places))
@@ -651,4 +731,9 @@ def rows_used(programs: Sequence[Program]) -> set[str]:
     """Names of the rows that occur in the code of these programs."""
     from pbs.isa.code import decode_code
 
-    return {decoded.row.name for program in programs for function in program.functions for decoded in decode_code(function.code)}
+    return {
+        decoded.row.name
+        for program in programs
+        for function in program.functions
+        for decoded in decode_code(function.code)
+    }

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-
-from ...host.devices import Words
 from ...host.coroutine import ROW_WORDS
 from ...host.coroutine import SERIAL as ROW_SERIAL
 from ...host.coroutine import STATE as ROW_STATE
+from ...host.devices import Words
 from ..image_tables import (
     COROUTINE_LAYOUT,
     FUNCTION_WORDS,
@@ -48,7 +47,6 @@ from ..layout import (
     YIELD_MARK,
 )
 from .heap import LAYOUT_MASK, canonical, new_object, safepoint_row
-
 
 LONGEST_SLEEP = 1 << 40  # frames; 600 years
 
@@ -217,5 +215,3 @@ def clear_turns(state: Words) -> int:
         state[state[AT_ROWS] + state[state[AT_ORDER] + i] * ROW_WORDS + HAD_TURN] = 0
     state[TURN] = 0
     return 0
-
-

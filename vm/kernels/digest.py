@@ -6,7 +6,6 @@ least 32 words long, with zeros behind its end. Source: docs/machine.md, frame d
 
 from __future__ import annotations
 
-
 from ...host.coroutine import ROW_WORDS
 from ...host.coroutine import STATE as ROW_STATE
 from ...host.devices import DEVICE_WORDS, FRONT, HOST_CALLS, HOST_DIGEST, LOG_USED, SCREEN, Words
@@ -46,7 +45,6 @@ from ..layout import (
     TRAP_CYCLES,
 )
 from .heap import safepoint_row
-
 
 # The record, in words. Two words are one XXH3-128, low half first.
 R_CHAIN = 0
@@ -152,5 +150,3 @@ def live_words(state: Words, image: Words, frames: int, depth: int) -> int:
 def at_least(words: int) -> int:
     """What is hashed has 32 words or more; regions are zero behind their end."""
     return max(words, HASH_WORDS)
-
-

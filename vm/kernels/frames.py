@@ -7,7 +7,7 @@ from typing import Any
 from ...host.coroutine import ROW_WORDS
 from ...host.coroutine import SERIAL as ROW_SERIAL
 from ...host.devices import FRAME as DEVICE_FRAME
-from ...host.devices import Bytes, HOST_CALLS, HOST_DIGEST, LOG_USED, Words, latch_input
+from ...host.devices import HOST_CALLS, HOST_DIGEST, LOG_USED, Bytes, Words, latch_input
 from ..layout import (
     ALLOCATED,
     AT_LOG,
@@ -49,7 +49,6 @@ from ..layout import (
 from .coroutines import clear_turns, drop_finished, finished, push_first_frame, settle_frames, synced, wake
 from .digest import digest
 from .heap import collect
-
 
 INPUT_WORDS = 4  # held, touch x, touch y, touch down
 

@@ -6,10 +6,9 @@ entry | generation << 32 and 0 is null; entry 0 stays empty, so null has length 
 
 from __future__ import annotations
 
-
-from ...host.devices import Bytes, Words
 from ...host.coroutine import ROW_WORDS
 from ...host.coroutine import STATE as ROW_STATE
+from ...host.devices import Bytes, Words
 from ..image_tables import (
     BYTES,
     FIELD_COUNT,
@@ -62,7 +61,6 @@ from ..layout import (
     STACK_STRIDE,
 )
 
-
 LAYOUT_MASK = 0xFFFFFFFF
 NAN_BITS = 0x7FF8000000000000
 
@@ -84,7 +82,9 @@ def new_object(state: Words, image: Words, layout: int, length: int) -> int:
     entry = state[CURSOR]
     limit = state[OBJECT_LIMIT]
     # An entry is free when it has no layout; one whose generations are used up is never taken again.
-    while entry < limit and ((state[info + entry] & LAYOUT_MASK) != 0 or state[info + entry] >> INFO_SHIFT == MAX_GENERATION):
+    while entry < limit and (
+        (state[info + entry] & LAYOUT_MASK) != 0 or state[info + entry] >> INFO_SHIFT == MAX_GENERATION
+    ):
         entry += 1
     if entry >= limit:
         return 0

@@ -32,7 +32,9 @@ class Rebinding:
                 callee = scope.get(name)
                 if isinstance(callee, FunctionType) and _package(callee) == _package(function):
                     scope[name] = self.copy(callee)
-            copy = FunctionType(function.__code__, scope, function.__name__, function.__defaults__, function.__closure__)
+            copy = FunctionType(
+                function.__code__, scope, function.__name__, function.__defaults__, function.__closure__
+            )
             copy.__module__ = function.__module__
             copy.__qualname__ = function.__qualname__
             copy.__annotations__ = function.__annotations__

@@ -52,13 +52,18 @@ def test_a_plain_value_is_what_json_would_make_of_it(text, value):
 @pytest.mark.parametrize(
     "word",
     [
-        "yes", "Yes", "YES", "no", "No", "NO", "on", "On", "ON", "off", "Off", "y", "Y", "n", "N", "True", "TRUE", "False", "FALSE",
+        "yes", "Yes", "YES", "no", "No", "NO", "on", "On", "ON", "off", "Off", "y", "Y", "n", "N", "True", "TRUE", "False",
+        "FALSE",
         "Null", "NULL", "~", ".inf", "-.inf", ".Inf", ".INF", "+.inf", ".nan", ".NaN", ".NAN",
-        "010", "0777", "0o17", "0x1F", "0X1f", "0b101", "1_000", "12:30:00", "190:20:30", "2001-12-14", "2001-12-14t21:59:43.10-05:00",
-        "1.0.0", "+1", "+1.5", ".5", "-.5", "5.", "1e", "1.e5", "00", "-01", "99999999999999999999", "1.123456789012345678901", "1e9999", "3d",
+        "010", "0777", "0o17", "0x1F", "0X1f", "0b101", "1_000", "12:30:00", "190:20:30", "2001-12-14",
+        "2001-12-14t21:59:43.10-05:00",
+        "1.0.0", "+1", "+1.5", ".5", "-.5", "5.", "1e", "1.e5", "00", "-01", "99999999999999999999",
+        "1.123456789012345678901", "1e9999", "3d",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize(("before", "behind", "column"), [("", "", 1), ("key: ", "", 6), ("[", "]", 2), ("{a: ", "}", 5)])
+@pytest.mark.parametrize(
+    ("before", "behind", "column"), [("", "", 1), ("key: ", "", 6), ("[", "]", 2), ("{a: ", "}", 5)]
+)
 def test_a_plain_word_that_readers_take_differently_is_refused(word, before, behind, column):
     problem = refusal(before + word + behind)
     assert "could mean several things" in problem.reason or "beyond every float" in problem.reason
@@ -72,26 +77,35 @@ def test_a_plain_word_that_readers_take_differently_is_refused(word, before, beh
         ("a: &x 1", "anchors", 1, 4), ("&x [1]", "anchors", 1, 1), ("&x {a: 1}", "anchors", 1, 1), ("a: &x", "anchors", 1, 4),
         ("- &x 1\n- *x", "anchors", 1, 3), ("- 1\n- *x", "aliases", 2, 3), ("*x : 1", "aliases", 1, 1),
         ("!!str 1", "tags", 1, 1), ("! 1", "tags", 1, 1), ("!", "tags", 1, 1), ("a: !mine [1]", "tags", 1, 4),
-        ("- !<tag:yaml.org,2002:str> x", "tags", 1, 3), ("!!python/object/apply:os.system ['true']", "tags", 1, 1), ("!!map {}", "tags", 1, 1),
+        ("- !<tag:yaml.org,2002:str> x", "tags", 1, 3), ("!!python/object/apply:os.system ['true']", "tags", 1, 1),
+        ("!!map {}", "tags", 1, 1),
         ("<<: {a: 1}", "merge keys", 1, 1), ("a: 1\n<<: 2", "merge keys", 2, 1), ("'<<': 1", "merge keys", 1, 1),
         ("a: 1\na: 2", "twice", 2, 1), ("{a: 1, 'a': 2}", "twice", 1, 8), ("b:\n  x: 1\n  y : 2\n  x: 3", "could mean", 3, 3),
         ("b:\n  x: 1\n  z: 2\n  x: 3", "twice", 4, 3), ('"\\u0061": 1\na: 2', "twice", 2, 1),
-        ("--- 1\n--- 2", "one document", 2, 1), ("1\n...\n---\n2", "one document", 3, 1), ("---\n1\n---\n", "one document", 3, 1),
-        ("%YAML 1.1\n--- 1", "directives", 1, 1), ("%YAML 1.2\n--- 1", "directives", 1, 1), ("%TAG ! tag:x,2000:\n--- 1", "directives", 1, 1),
+        ("--- 1\n--- 2", "one document", 2, 1), ("1\n...\n---\n2", "one document", 3, 1), ("---\n1\n---\n", "one document",
+        3, 1),
+        ("%YAML 1.1\n--- 1", "directives", 1, 1), ("%YAML 1.2\n--- 1", "directives", 1, 1), ("%TAG ! tag:x,2000:\n--- 1",
+        "directives", 1, 1),
         ("%MINE x\n--- 1", "directives", 1, 1), ("# so\n%MINE\n--- 1", "directives", 2, 1),
         ("%YAML " + "1" * 5000 + ".1\n--- 1", "directives", 1, 1),  # more digits than Python turns into an int
-        ("1: a", "key must be", 1, 1), ("true: a", "key must be", 1, 1), ("null: a", "key must be", 1, 1), ("1.5: a", "key must be", 1, 1),
+        ("1: a", "key must be", 1, 1), ("true: a", "key must be", 1, 1), ("null: a", "key must be", 1, 1), ("1.5: a",
+        "key must be", 1, 1),
         ("[a]: b", "key must be", 1, 1), ("? {a: 1}\n: b", "key must be", 1, 3),
-        ("a:", "empty value", 1, 3), ("a: \nb: 1", "empty value", 1, 3), ("- ", "empty value", 1, 2), ("{a}", "empty value", 1, 3), ("---", "empty value", 1, 4),
+        ("a:", "empty value", 1, 3), ("a: \nb: 1", "empty value", 1, 3), ("- ", "empty value", 1, 2), ("{a}", "empty value",
+        1, 3), ("---", "empty value", 1, 4),
         ('"\\uD800"', "surrogate", 1, 1), ('"\\ud83d\\ude00"', "surrogate", 1, 1), ("'a': \"\\udc00\"", "surrogate", 1, 6),
-        ("\t1", "cannot start any token", 1, 1), ("a: 1\n\tb: 2", "cannot start any token", 2, 1), ("a: @b", "cannot start any token", 1, 4),
-        ("[1, 2", "expected", 1, 6), ("{a: 1]", "expected", 1, 6), ('"abc', "unexpected end", 1, 5), ("a: b: c", "not allowed here", 1, 5),
+        ("\t1", "cannot start any token", 1, 1), ("a: 1\n\tb: 2", "cannot start any token", 2, 1), ("a: @b",
+        "cannot start any token", 1, 4),
+        ("[1, 2", "expected", 1, 6), ("{a: 1]", "expected", 1, 6), ('"abc', "unexpected end", 1, 5), ("a: b: c",
+        "not allowed here", 1, 5),
         ("", "empty", 0, 0), ("# nothing\n", "empty", 0, 0), ("\n \n", "empty", 0, 0),
         ("\ufeff1", "byte order mark", 0, 0), ("\ufeffa: 1", "byte order mark", 0, 0),
-        ("a\0b", "does not allow", 0, 0), ("a\x07b", "does not allow", 0, 0), ("a\x7fb", "does not allow", 0, 0), ("\ufffe", "does not allow", 0, 0),
+        ("a\0b", "does not allow", 0, 0), ("a\x07b", "does not allow", 0, 0), ("a\x7fb", "does not allow", 0, 0), ("\ufffe",
+        "does not allow", 0, 0),
         ('"\\UFFFFFFFF"', "stands for no character", 0, 0), ('"\\U00110000"', "stands for no character", 0, 0),
         ("a: 1 # x\u2028b: 2", "line break", 0, 0), ('"a\x85b"', "line break", 0, 0), ("a\u2029b", "line break", 0, 0),
-        (b"\xff\xfe1\0", "not UTF-8 at byte 0", 0, 0), (b"a: '\xe9'", "not UTF-8 at byte 4", 0, 0), (b"\xed\xa0\x80", "not UTF-8", 0, 0),
+        (b"\xff\xfe1\0", "not UTF-8 at byte 0", 0, 0), (b"a: '\xe9'", "not UTF-8 at byte 4", 0, 0), (b"\xed\xa0\x80",
+        "not UTF-8", 0, 0),
         (b"a\xc0\xafb", "not UTF-8 at byte 1", 0, 0), (b"\0\0\0a", "does not allow", 0, 0),
     ],
 )  # fmt: skip
@@ -179,14 +193,17 @@ def is_plain_data(value):
 
 
 def total(data):
+    caught = None
     try:
         value = parse(data)
     except YamlProblem as problem:
-        assert problem.reason
-        assert problem.line >= 0
-        assert (problem.line == 0) == (problem.column == 0)
-    else:
+        caught = problem
+    if caught is None:
         assert is_plain_data(value)
+    else:
+        assert caught.reason
+        assert caught.line >= 0
+        assert (caught.line == 0) == (caught.column == 0)
 
 
 @EXAMPLES
@@ -203,7 +220,27 @@ def test_any_text_gives_a_value_or_a_problem(text):
 
 PIECES = (
     *"[]{}:,-?&*!|>'\"%#@`~=+<.0127aeEnoyx_\\ ",
-    *("\n", "\r", "\t", "\n  ", "\n- ", ": ", "- ", "? ", "--- ", "...\n", "%YAML 1.1\n", "%T x\n", "&a ", "*a ", "!!int ", "<<: ", '"\\u', '"\\U', '\\x4"'),
+    *(
+        "\n",
+        "\r",
+        "\t",
+        "\n  ",
+        "\n- ",
+        ": ",
+        "- ",
+        "? ",
+        "--- ",
+        "...\n",
+        "%YAML 1.1\n",
+        "%T x\n",
+        "&a ",
+        "*a ",
+        "!!int ",
+        "<<: ",
+        '"\\u',
+        '"\\U',
+        '\\x4"',
+    ),
     *("null", "true", "|2-\n", ">+\n", "\x85", "\u2028", "\ufeff", "é", "\U0001f600", "'", '"', "\0"),
 )
 
@@ -222,7 +259,9 @@ NUMBERS = st.integers(-(10**19) + 1, 10**19 - 1) | st.floats(allow_nan=False, al
 def documents(texts):
     return st.recursive(
         st.none() | st.booleans() | NUMBERS | texts,
-        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts.filter(lambda key: key != "<<"), inner, max_size=4),
+        lambda inner: (
+            st.lists(inner, max_size=4) | st.dictionaries(texts.filter(lambda key: key != "<<"), inner, max_size=4)
+        ),
         max_leaves=12,
     )
 
