@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
 
+from .diagnostics import Diagnostic, Rejected
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -65,3 +67,28 @@ PROFILES: Mapping[str, Limits] = MappingProxyType(
 
 DEFAULT_PROFILE = "STANDARD"
 LIMIT_NAMES = tuple(field.name for field in fields(Limits))
+
+SMALLEST = Limits(  # with less no machine could start, or no frame could get on
+    frame_cycles=1_024,
+    heap_words=0,
+    objects=1,
+    gc_threshold_words=1,
+    stack_words=16,
+    call_depth=1,
+    coroutines=1,
+    host_calls=0,
+    log_bytes=0,
+)
+LARGEST = PROFILES["ADVANCED"]
+
+
+def check_limits(limits: Limits) -> None:
+    """Nothing is allocated for limits that no profile allows. Raises Rejected("limits_invalid") with every finding."""
+    findings = []
+    for name in LIMIT_NAMES:
+        least, value, most = (getattr(given, name) for given in (SMALLEST, limits, LARGEST))
+        if type(value) is not int or not least <= value <= most:
+            allowed, found = f"{least} to {most}", repr(value)
+            findings.append(Diagnostic(code="limits_invalid", subject=name, required=allowed, available=found))
+    if findings:
+        raise Rejected.of(findings)

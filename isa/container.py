@@ -316,7 +316,7 @@ def encode_debug(debug: Debug) -> bytes:
     """The bytes of a debug section. Raises Rejected where a count or name does not fit its field."""
     try:
         encoded: bytes = _Debug.build(_debug_row(debug))
-    except c.ConstructError as error:
+    except (c.ConstructError, struct.error) as error:
         raise Rejected("program_unencodable", details={"reason": type(error).__name__}) from None
     return encoded
 
@@ -339,7 +339,7 @@ def encode(program: Program) -> bytes:
         }
         if program.debug is not None:
             bodies[DEBUG] = encode_debug(program.debug)
-    except c.ConstructError as error:
+    except (c.ConstructError, struct.error) as error:
         raise Rejected("program_unencodable", details={"reason": type(error).__name__}) from None
     return assemble_file(bodies)
 

@@ -18,7 +18,7 @@ from semver import Version
 from ..contract import Diagnostic, Place, Rejected, axes
 from ..contract.evaluate import AtLeastRequirement, RangeRequirement, Requirement, evaluate
 from ..contract.files import read_bytes
-from ..contract.limits import DEFAULT_PROFILE, PROFILES, Limits
+from ..contract.limits import DEFAULT_PROFILE, PROFILES, Limits, check_limits
 from ..contract.versions import VersionRange, parse_version
 from ..host import Registry, standard
 from ..host.bitmap import Bitmap
@@ -45,7 +45,7 @@ def load(source: Path | str | bytes, *, limits: Limits | None = None, registry: 
     """The Image of a cartridge (directory or `.cart`) or of a bare program (`.pbx`), given by path or as bytes.
 
     A bare program has no manifest: it declares what it needs by its imports and its meta section, and gets the limits
-    given here, or those of the default profile. Raises Rejected with all findings.
+    given here, or those of the default profile; a cartridge's limits stand in its manifest. Raises Rejected with all findings.
     """
     host = registry or standard()
     if not isinstance(source, bytes):
@@ -58,6 +58,7 @@ def load(source: Path | str | bytes, *, limits: Limits | None = None, registry: 
     program = container.decode(source)
     findings = evaluate(_program_requirements(program.meta))
     image_limits = limits or PROFILES[DEFAULT_PROFILE]
+    check_limits(image_limits)
     return _finish(program, None, findings, host, image_limits, content_digest({PROGRAM: source}), source, ())
 
 

@@ -6,14 +6,15 @@ function be used as it is (`reachability`). The first finding of every function 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 
 from ..contract import Diagnostic, Place, Rejected
+from ..contract.versions import parse_version
 from ..isa.code import CodeProblem, Decoded, decode_code
 from ..isa.program import Program
 from ..isa.structure import check_structure
-from ..isa.table import ENDS_BLOCK, NEVER_FALLS_THROUGH, Flow
+from ..isa.table import ENDS_BLOCK, NEVER_FALLS_THROUGH, ROWS, Flow
 from ..isa.types import FIRST_REF, NULL, SlotType, Type
 from ..isa.typing import FunctionTyping, Resolved, TypeProblem
 from .facts import LOCALS_PER_CYCLE, MAX_BLOCK_CYCLES, Block, Facts, FunctionFacts, HostCall, HostCalls
@@ -38,11 +39,12 @@ def verify(program: Program, services: HostCalls, intrinsics: HostCalls) -> Fact
             break
     if findings:
         raise Rejected("program_invalid", findings=findings)
+    too_new = _newer_than(program)
     functions = []
     found: dict[Type, SlotType | None] = {}
     for index in range(len(program.functions)):
         try:
-            functions.append(_Function(program, index, services, intrinsics, found))
+            functions.append(_Function(program, index, services, intrinsics, found, too_new))
         except _Refused as refused:
             findings.append(refused.finding)
             if len(findings) == MAX_FINDINGS:
@@ -54,6 +56,15 @@ def verify(program: Program, services: HostCalls, intrinsics: HostCalls) -> Fact
         raise Rejected("program_invalid", findings=findings[:MAX_FINDINGS])
     facts = tuple(f.facts(may_stop=f.index in stopping) for f in functions)
     return Facts(functions=facts, work=sum(f.work for f in functions))
+
+
+def _newer_than(program: Program) -> dict[int, str]:
+    """The opcodes that came after the instruction set for which the program was made, and when each came."""
+    try:
+        target = parse_version(program.meta.isa)
+    except ValueError:
+        raise Rejected("program_meta_invalid", subject="meta") from None
+    return {row.opcode: row.since for row in ROWS if parse_version(row.since) > target}
 
 
 def _check_exports(program: Program, stopping: frozenset[int]) -> list[Diagnostic]:
@@ -85,8 +96,9 @@ class _Function:
         services: HostCalls,
         intrinsics: HostCalls,
         found: dict[Type, SlotType | None],
+        too_new: Mapping[int, str],
     ) -> None:
-        self.program, self.index = program, index
+        self.program, self.index, self.too_new = program, index, too_new
         self.function = program.functions[index]
         self.services, self.intrinsics = services, intrinsics
         self.work = 0
@@ -100,7 +112,7 @@ class _Function:
         )
         self.instructions = self._decode()
         self.position = {decoded.pc: i for i, decoded in enumerate(self.instructions)}
-        self._check_targets()
+        self._check_shape()
         self.costs = self._costs()
         self.starts = self._leaders()
         self.entry: dict[int, Stack] = {}  # operand types at the start of a block, by position
@@ -134,8 +146,10 @@ class _Function:
             raise self._refuse_at("path_unterminated", 0)
         return instructions
 
-    def _check_targets(self) -> None:
+    def _check_shape(self) -> None:
         for i, decoded in enumerate(self.instructions):
+            if decoded.row.opcode in self.too_new:
+                raise self.refuse("instruction_too_new", i, self.too_new[decoded.row.opcode], self.program.meta.isa)
             if decoded.row.flow in (Flow.JUMP, Flow.BRANCH) and decoded.immediates[0] not in self.position:
                 raise self.refuse("jump_target_invalid", i, "the start of an instruction", str(decoded.immediates[0]))
             if decoded.row.name == "HOSTCALL":

@@ -18,7 +18,7 @@ pattern of either. NaN results are a class. A trap is `{code, at, pc, cycles, in
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
@@ -192,7 +192,10 @@ def vector_of(file: str, said: Mapping[str, Any], common: str = "") -> Vector:
 
 
 def _document(path: Path) -> Any:
-    return strict_yaml.parse(path.read_bytes())
+    try:
+        return strict_yaml.parse(path.read_bytes())
+    except strict_yaml.YamlProblem as problem:
+        raise AssertionError(f"{path.name}:{problem.line}: {problem.reason}") from None
 
 
 def _only(said: Mapping[str, Any], known: set[str], where: str) -> None:
@@ -312,15 +315,14 @@ def image_of(vector: Vector) -> Image:
     return load(assemble(vector.text), limits=replace(SMALL, **vector.limits))
 
 
-def check(vector: Vector, configuration: str) -> None:
+def check(vector: Vector, configuration: str, make: Callable[[Image, str], Machine] = machine_on) -> None:
     """Hold one engine against the vector. A difference is an AssertionError that says what was expected."""
+    machine = make(image_of(vector), configuration)
     if vector.frames:
-        _check_frames(vector, machine_on(image_of(vector), configuration))
-        return
-    machine = machine_on(image_of(vector), configuration)
+        _check_frames(vector, machine)
     for call in vector.calls:
         if machine.ended:
-            machine = machine_on(image_of(vector), configuration)
+            machine = make(image_of(vector), configuration)
         _check_call(call, machine)
 
 
@@ -362,9 +364,7 @@ def _spelled(words: Sequence[int]) -> list[str]:
 def _check_frames(vector: Vector, machine: Machine) -> None:
     for i, tick in enumerate(vector.frames):
         frame = machine.frame
-        touch = tick.get("touch")
-        given = Input(frozenset(tick.get("input", ())), tuple(touch) if touch else None)
-        result = machine.run_frame(given, budget=tick.get("budget"))
+        result = machine.run_frame(input_of(tick), budget=tick.get("budget"))
         where = f"run_frame {i}"
         assert result.frame == frame, where
         found: dict[str, Any] = {
@@ -385,6 +385,12 @@ def _check_frames(vector: Vector, machine: Machine) -> None:
             _check_trap(_trap(tick["trap"], "main"), result.trap, machine.image, where)
 
 
+def input_of(tick: Mapping[str, Any]) -> Input:
+    """What the player does at a tick."""
+    touch = tick.get("touch")
+    return Input(frozenset(tick.get("input", ())), tuple(touch) if touch else None)
+
+
 def globals_of(machine: Machine) -> dict[str, Any]:
     """The globals that are no refs, by name; floats as bit patterns."""
     program = machine.image.program
@@ -402,22 +408,17 @@ def _as_pattern(value: Any) -> Any:
     return f"0x{float_word(value):016x}" if type(value) is float else value
 
 
-def wrapped(vector: Vector, call: Call) -> Vector:
-    """The same call made by a main function, so that it can be cut into host ticks: literals, the call, HALT."""
-    kinds = vector.said.get("takes", [])
-    pushes = [literal(word, kind) for word, kind in zip(call.arguments, kinds, strict=True)]
-    body = "\n".join([*pushes, f"CALL {call.export}", f"POP_N {len(vector.said.get('gives', []))}", "HALT"])
-    text = vector.text.replace(_IDLE, f".func main() -> ()\n{body}\n.end\n", 1)
-    ending = {"status": "trapped" if call.trap else "halted"}
-    return replace(vector, text=text, calls=(), frames=(ending,))
+def in_frames(vector: Vector) -> list[Vector]:
+    """The same as scenarios, which can be cut into host ticks: a scenario as it is, each call of a code vector made by main."""
+    if vector.frames:
+        return [vector]
+    return [] if vector.is_row else [_called_by_main(vector, call) for call in vector.calls]
 
 
-def stacked(vectors: Sequence[Vector]) -> Iterator[Vector]:
-    """What can be cut into host ticks: scenarios as they are, and every call of the code vectors."""
-    for vector in vectors:
-        if vector.frames:
-            if not any("budget" in tick for tick in vector.frames):
-                yield vector
-        elif not vector.is_row:
-            for call in vector.calls:
-                yield wrapped(vector, call)
+def _called_by_main(vector: Vector, call: Call) -> Vector:
+    """A program whose main function makes the call and halts."""
+    kinds, gives = vector.said.get("takes", []), vector.said.get("gives", [])
+    lines = [literal(word, kind) for word, kind in zip(call.arguments, kinds, strict=True)]
+    lines += [f"CALL {call.export}", f"POP_N {len(gives)}", "HALT"]
+    main = ".func main() -> ()\n" + "".join(f"    {line}\n" for line in lines) + ".end\n"
+    return replace(vector, text=vector.text.replace(_IDLE, main, 1), calls=(), frames=({},))

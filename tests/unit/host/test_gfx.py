@@ -29,6 +29,7 @@ class Machine:
     def __init__(self, text=TEXT, front=0):
         self.device = np.zeros(devices.DEVICE_WORDS, np.int64)
         self.device[FRONT] = front
+        self.device[devices.ASSET_COUNT] = 3
         self.pixels = np.zeros(2 * SCREEN, np.uint16)
         heap = bytes(8) + text + bytes(-len(text) % 8) + b"\x80" + bytes(7)
         self.heap_bytes = np.frombuffer(heap, np.uint8).copy()
@@ -431,6 +432,7 @@ def test_a_frame_that_is_not_there_is_not_drawn(frame):
 def test_a_cartridge_without_assets_has_no_sprites():
     machine = Machine()
     machine.asset_table = np.zeros(0, np.int64)
+    machine.device[devices.ASSET_COUNT] = 0
     assert machine.call(gfx.sprite, 0, 0, 0, 0, 0) == gfx.NO_SUCH_ASSET
 
 

@@ -1,0 +1,210 @@
+"""Every vector on every engine, at every budget; and what every row costs.
+
+The vectors are data (`*.yaml`); what they may say stands in `vectors.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pbs.contract import PbsError
+from pbs.isa.table import ROWS
+from pbs.loader import load
+from pbs.loader.toolchain import assemble
+from pbs.vm import layout
+from pbs.vm.exact_words import ExactWords
+from pbs.vm.kernels import coroutines
+from pbs.vm.machine import FrameResult, Machine, Status
+from tests.conformance.vectors import (
+    FOLDER,
+    Vector,
+    all_vectors,
+    check,
+    costs,
+    image_of,
+    in_frames,
+    input_of,
+    vector_of,
+)
+from tests.support.compare import CONFIGURATIONS, SMALL, differences, dump, machine_on, observed
+
+SMALL_PROGRAM_CYCLES = 100  # of the longest frame; longer programs are not run at every budget
+ENGINES = ("reference", "interpreter")
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+@pytest.mark.parametrize("vector", all_vectors(), ids=lambda vector: vector.id)
+def test_an_engine_does_what_the_vector_says(vector, configuration):
+    check(vector, configuration)
+
+
+def test_the_files_are_small_and_the_names_say_one_thing_each():
+    names = [vector.id for vector in all_vectors()]
+    assert len(names) == len(set(names))
+    assert all(path.stat().st_size <= 64 * 1024 for path in FOLDER.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_row_costs_what_was_written_down(row):
+    assert row.cycles == costs()[row.name]
+
+
+def test_no_cost_is_written_down_for_a_row_that_does_not_exist():
+    assert set(costs()) == {row.name for row in ROWS}
+
+
+# ---- budgets ------------------------------------------------------------------------------------------------------------
+
+
+def run_in_slices(vector: Vector, engine: str, budget: int | None) -> tuple[Machine, list[FrameResult], list[Any]]:
+    """Every frame of a scenario, its first tick with that budget, its next ones with all they need. And the states at stops."""
+    machine = Machine(image_of(vector), engine=engine)
+    results: list[FrameResult] = []
+    stops: list[Any] = []
+    for tick in vector.frames:
+        if machine.ended:
+            break
+        result = machine.run_frame(input_of(tick), budget=budget)
+        while result.status is Status.UNFINISHED:
+            assert budget is not None
+            assert result.cycles <= budget
+            stops.append(dump(machine))
+            result = machine.run_frame(ticks=4)
+        results.append(result)
+    return machine, results, stops
+
+
+def state_at_end(machine: Machine) -> dict[str, Any]:
+    """The state without the host ticks that it took, which a guest cannot see."""
+    state = dump(machine)
+    state["control"][layout.TICKS] = 0
+    return state
+
+
+def check_every_budget(vector: Vector) -> int:
+    """Cut the scenario at every budget on every engine. How many budgets that were; none for a long program."""
+    whole, results, _ = run_in_slices(vector, "reference", None)
+    longest = max(result.cycles for result in results)
+    if longest > SMALL_PROGRAM_CYCLES:
+        return 0
+    outcome, end = observed(results, whole), state_at_end(whole)
+    for budget in range(longest + 2):
+        stops_of_reference: list[Any] = []
+        for engine in ENGINES:
+            machine, sliced, stops = run_in_slices(vector, engine, budget)
+            where = f"{vector.id} on {engine}, budget {budget}"
+            assert observed(sliced, machine) == outcome, where
+            assert not differences(state_at_end(machine), end), where
+            assert machine.cycles == whole.cycles, where
+            if engine == "reference":
+                stops_of_reference = stops
+            assert [differences(a, b) for a, b in zip(stops, stops_of_reference, strict=True)] == [[]] * len(stops), where
+        assert stops_of_reference or budget >= longest, f"{vector.id}: budget {budget} paid for {longest} cycles"
+    for engine in ENGINES:
+        machine = Machine(image_of(vector), engine=engine)
+        one_by_one = [machine.run_frame(input_of(tick), budget=1, ticks=longest + 1) for tick in vector.frames[: len(results)]]
+        assert observed(one_by_one, machine) == outcome, f"{vector.id} on {engine}, a cycle at a time"
+    return longest + 2
+
+
+@pytest.mark.parametrize("vector", [v for v in all_vectors() if not v.is_row], ids=lambda vector: vector.id)
+def test_a_program_comes_to_the_same_end_at_every_budget(vector):
+    for scenario in in_frames(vector):
+        check_every_budget(scenario)
+
+
+def test_most_programs_are_small_enough_to_be_run_at_every_budget():
+    scenarios = [scenario for vector in all_vectors() for scenario in in_frames(vector)]
+    cycles = [max(result.cycles for result in run_in_slices(scenario, "interpreter", None)[1]) for scenario in scenarios]
+    assert sum(most <= SMALL_PROGRAM_CYCLES for most in cycles) > 0.8 * len(scenarios)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("instructions", [1, 7, 1023, 1024, 1025, 3000])
+def test_a_program_comes_to_the_same_end_one_cycle_at_a_time(instructions, engine):
+    image = load(assemble(".func main() -> ()\n" + "NOP\n" * (instructions - 1) + "HALT\n.end"), limits=SMALL)
+    whole, sliced = Machine(image, engine=engine), Machine(image, engine=engine)
+    expected = whole.run_frame()
+    result = sliced.run_frame(ticks=instructions, budget=1)
+    assert (expected.cycles, expected.ticks) == (instructions, 1)
+    assert (result.cycles, result.ticks, result.digest) == (instructions, instructions, expected.digest)
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+def test_a_long_run_of_instructions_is_cut_so_that_a_budget_is_met_closely(configuration):
+    image = load(assemble(".func main() -> ()\n" + "NOP\n" * 2999 + "HALT\n.end"), limits=SMALL)
+    for budget, cycles in ((1023, 0), (1024, 1024), (2047, 1024), (2048, 2048), (2999, 2048)):
+        result = machine_on(image, configuration).run_frame(budget=budget)
+        assert (result.status, result.cycles) == (Status.UNFINISHED, cycles)
+    assert machine_on(image, configuration).run_frame(budget=3000).status is Status.HALTED
+
+
+# ---- these checks can fail ----------------------------------------------------------------------------------------------
+
+MISTAKEN: dict[str, dict[str, Any]] = {
+    "a result": {"row": "ADD", "takes": ["int", "int"], "gives": "int", "cases": [[1, 2, 4]]},
+    "the sign of a zero": {"row": "ADD", "takes": ["float", "float"], "gives": "float", "cases": [[0.0, 0.0, -0.0]]},
+    "a NaN": {"row": "SQRT", "takes": ["float"], "gives": "float", "cases": [[4.0, "nan"]]},
+    "a trap that does not come": {"row": "DIV", "takes": ["int", "int"], "gives": "int", "cases": [[4, 2, "DIV_ZERO"]]},
+    "a trap's code": {"row": "DIV", "takes": ["int", "int"], "gives": "int", "cases": [[4, 0, "INT_OVERFLOW"]]},
+    "a result that is a trap": {"row": "MOD", "takes": ["int", "int"], "gives": "int", "cases": [[4, 0, 0]]},
+    "a trap's pc": {"code": ["NOP", "TRAP"], "trap": {"code": "EXPLICIT", "at": "TRAP", "pc": 0}},
+    "a trap's cycles": {"code": ["NOP", "TRAP"], "trap": {"code": "EXPLICIT", "at": "TRAP", "pc": 2, "cycles": 1}},
+    "a trap's instruction": {"code": ["NOP", "TRAP"], "trap": {"code": "EXPLICIT", "at": "NOP", "pc": 2}},
+    "cycles": {"code": ["NOP", "RET"], "cycles": 4},
+    "a frame's status": {"program": ".func main() -> ()\nHALT\n.end\n", "frames": [{}]},
+    "a frame's cycles": {"program": ".func main() -> ()\nHALT\n.end\n", "frames": [{"status": "halted", "cycles": 2}]},
+    "a frame's log": {"program": ".func main() -> ()\nHALT\n.end\n", "frames": [{"status": "halted", "log": ["x"]}]},
+    "a global": {
+        "program": ".global g: float\n.func main() -> ()\nHALT\n.end\n",
+        "frames": [{"status": "halted", "globals": {"g": -0.0}}],
+    },
+    "a trap that no one expects": {"program": ".func main() -> ()\nTRAP\n.end\n", "frames": [{"status": "trapped"}]},
+    "a word that means nothing": {"code": ["RET"], "cycle": 4},
+}
+
+
+@pytest.mark.parametrize("configuration", ENGINES)
+@pytest.mark.parametrize("mistake", MISTAKEN)
+def test_a_vector_that_is_wrong_in_one_thing_fails(mistake, configuration):
+    with pytest.raises(AssertionError):
+        check(vector_of("mistaken", {"name": mistake, **MISTAKEN[mistake]}), configuration)
+
+
+def catches(file: str) -> bool:
+    """Whether a vector of the file fails on the reference engine."""
+    for vector in all_vectors():
+        if vector.file == file:
+            try:
+                check(vector, "reference")
+            except (AssertionError, PbsError):
+                return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("primitive", "wrong", "files"),
+    [
+        ("add", ExactWords.or_, ["arithmetic"]),
+        ("shr_s", ExactWords.shr_u, ["bits"]),
+        ("rotl", ExactWords.rotr, ["bits"]),
+        ("lt_u", ExactWords.lt_s, ["compare", "heap"]),
+        ("fnearest", ExactWords.ftrunc, ["arithmetic"]),
+        ("fle", ExactWords.flt, ["compare", "conversion"]),
+        ("canonical", lambda self, value: value, ["arithmetic"]),
+    ],
+)
+def test_a_fault_in_a_primitive_is_caught_by_the_vectors_of_its_group(monkeypatch, primitive, wrong, files):
+    monkeypatch.setattr(ExactWords, primitive, wrong)
+    assert [file for file in files if not catches(file)] == []
+
+
+def wakes_a_frame_too_early(state, row, wake_frame, fall_asleep=coroutines.fall_asleep):
+    return fall_asleep(state, row, wake_frame - 1)
+
+
+def test_a_fault_in_the_scheduler_is_caught_by_the_vectors_of_coroutines(monkeypatch):
+    monkeypatch.setattr(coroutines, "fall_asleep", wakes_a_frame_too_early)
+    assert catches("coroutines")
