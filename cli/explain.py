@@ -10,7 +10,7 @@ import click
 from ..contract import UsageError
 from ..contract.diagnostics import registry
 from ..isa.table import BY_NAME
-from ..isa.traps import EXCLUDED, Trap
+from ..isa.traps import EXCLUDED, MEANINGS, Trap
 from .options import JSON
 from .output import print_json, say
 
@@ -57,7 +57,7 @@ def _trap(code: str) -> dict[str, Any] | None:
         "raised by": raised,
         "can happen": "no, the verifier excludes it" if trap in EXCLUDED else "yes",
     }
-    return {"kind": "trap", "code": trap.name, "meaning": _TRAPS[trap], "facts": facts, "hint": ""}
+    return {"kind": "trap", "code": trap.name, "meaning": MEANINGS[trap], "facts": facts, "hint": ""}
 
 
 def _instruction(code: str) -> dict[str, Any] | None:
@@ -73,23 +73,3 @@ def _instruction(code: str) -> dict[str, Any] | None:
         "since": row.since,
     }
     return {"kind": "instruction", "code": row.name, "meaning": row.summary, "facts": facts, "hint": ""}
-
-
-_TRAPS = {
-    Trap.ILLEGAL_INSTRUCTION: "an opcode that is no instruction",
-    Trap.EXPLICIT: "the program ran a TRAP instruction",
-    Trap.OUT_OF_BOUNDS: "an index or a range lies outside of its array",
-    Trap.TYPE: "an operand of the wrong type",
-    Trap.INVALID_SYSCALL: "a service that does not exist",
-    Trap.STACK_UNDERFLOW: "more operands taken than there are",
-    Trap.INVALID_LOCAL: "a local that does not exist",
-    Trap.DIV_ZERO: "an int divided by zero",
-    Trap.INVALID_FUNCTION: "a function that does not exist",
-    Trap.BAD_RETURN_SLOTS: "a return with the wrong number of values",
-    Trap.INVALID_INTRINSIC: "an intrinsic that does not exist",
-    Trap.NULL_REF: "null used as an object",
-    Trap.INT_OVERFLOW: "a result that is no int: the smallest int by -1, or a float that does not fit",
-    Trap.OUT_OF_MEMORY: "the heap, the object table or the table of coroutines is full",
-    Trap.CALL_DEPTH: "too many calls inside one another, or a stack that is full",
-    Trap.HOST_DENIED: "more host calls in one frame than the limits allow",
-}

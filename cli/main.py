@@ -7,6 +7,7 @@ Verbs are imported when they are used, so that `pbs --help`, `verify`, `asm` and
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import sys
 import traceback
@@ -35,6 +36,7 @@ VERBS = {
     "doctor": "look at this installation",
 }
 INTERRUPTED = 130
+_OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF)  # files of ours report theirs as StorageError
 
 
 class Verbs(click.Group):
@@ -85,6 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run the command; the exit code. Nothing that goes wrong shows a traceback, unless PBS_DEBUG is set."""
+    if sys.stdout is None:  # closed before we started
+        return _closed_output()
     try:
         status: Any = pbs.main(args=arguments, prog_name="pbs", standalone_mode=False)
         sys.stdout.flush()
@@ -96,8 +100,12 @@ def run(arguments: list[str]) -> int:
         return _report_usage(error, arguments)
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
+    except SystemExit:  # click's answer to a reader that went away
         return _closed_output()
+    except OSError as error:
+        if error.filename is None and error.errno in _OUTPUT_ERRORS:
+            return _closed_output()
+        return _internal(error)
     except Exception as error:
         return _internal(error)
     return status if isinstance(status, int) else 0
@@ -108,7 +116,7 @@ def _report(error: PbsError, arguments: list[str]) -> int:
         if "--json" in arguments:
             print_json("error", as_json(error))
         print(f"pbs: {text(error)}", file=sys.stderr)
-    except BrokenPipeError:
+    except OSError:
         return _closed_output()
     return error.exit_code
 

@@ -20,7 +20,7 @@ ENGINE = click.option(
 SEED = click.option("--seed", type=int, default=0, show_default=True, help="Where random numbers start.")
 MAX_TICKS = click.option(
     "--max-ticks",
-    type=click.IntRange(1, 1 << 30),
+    type=click.IntRange(1, 1 << 20),
     default=600,
     show_default=True,
     help="Host ticks that one frame may take.",

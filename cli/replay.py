@@ -11,7 +11,7 @@ import click
 from ..loader import Image, load
 from ..replay import Trace
 from ..replay.player import replay
-from .options import ENGINE, JSON, SCREENSHOT, VIEW
+from .options import ENGINE, JSON, MAX_TICKS, SCREENSHOT, VIEW
 from .output import cartridge_object, print_json, say
 from .playing import save_screenshot
 
@@ -25,6 +25,7 @@ from .playing import save_screenshot
 @VIEW
 @SCREENSHOT
 @ENGINE
+@MAX_TICKS
 @JSON
 def command(
     trace: str,
@@ -33,6 +34,7 @@ def command(
     view: str | None,
     screenshot: str | None,
     engine: str,
+    max_ticks: int,
     as_json: bool,
 ) -> int:
     """Replay TRACE: every frame's digest is held against the recorded one.
@@ -49,7 +51,7 @@ def command(
             show(machine)
 
         watched = view not in (None, "none") or screenshot is not None
-        report = replay(recording, image, engine=engine, watch=watch if watched else None)
+        report = replay(recording, image, engine=engine, max_ticks=max_ticks, watch=watch if watched else None)
     if screenshot is not None:
         save_screenshot(screenshot, machines[0])
     if as_json:

@@ -12,7 +12,7 @@ from ..replay import Trace
 from ..vm import FrameResult, Input, Machine
 from .main import INTERRUPTED
 from .options import playing_options
-from .output import print_json, tell_warnings
+from .output import print_json, say, tell_warnings
 from .playing import Session, check_frames, exit_code, read_script, save_screenshot, say_session, session_object
 
 
@@ -86,5 +86,5 @@ def command(
     else:
         say_session(session, image)
         if recording is not None:
-            click.echo(f"{checked} of {len(recording)} recorded frames checked, all equal")
+            say(f"{checked} of {len(recording)} recorded frames checked, all equal")
     return INTERRUPTED if session.interrupted and session.view_choice == "none" else exit_code(session)

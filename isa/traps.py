@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 
@@ -39,3 +40,22 @@ EXCLUDED = frozenset(
         Trap.INVALID_INTRINSIC,
     }
 )
+
+MEANINGS: Mapping[Trap, str] = {
+    Trap.ILLEGAL_INSTRUCTION: "an opcode that is no instruction",
+    Trap.EXPLICIT: "the program ran a TRAP instruction",
+    Trap.OUT_OF_BOUNDS: "an index or a range lies outside of its array",
+    Trap.TYPE: "an operand of the wrong type",
+    Trap.INVALID_SYSCALL: "a service that does not exist",
+    Trap.STACK_UNDERFLOW: "more operands taken than there are",
+    Trap.INVALID_LOCAL: "a local that does not exist",
+    Trap.DIV_ZERO: "an int divided by zero",
+    Trap.INVALID_FUNCTION: "a function that does not exist",
+    Trap.BAD_RETURN_SLOTS: "a return with the wrong number of values",
+    Trap.INVALID_INTRINSIC: "an intrinsic that does not exist",
+    Trap.NULL_REF: "null used as an object",
+    Trap.INT_OVERFLOW: "a result that is no int: the smallest int by -1, or a float that does not fit",
+    Trap.OUT_OF_MEMORY: "the heap, the object table or the table of coroutines is full",
+    Trap.CALL_DEPTH: "too many calls inside one another, or a stack that is full",
+    Trap.HOST_DENIED: "more host calls in one frame than the limits allow",
+}

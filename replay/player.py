@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ..contract import Diverged
+from ..contract import Diverged, LimitReached
 from ..loader import Image
 from ..vm import FrameResult, Input, Machine, Status
+from ..vm.machine import DEFAULT_MAX_TICKS
 from .trace import Trace, TraceHeader, trace_of
 
 STRETCH = 256  # frames between two looks at the digests
-MAX_TICKS = 1 << 20  # a recorded frame did finish, however many ticks it took
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +46,14 @@ def replay(
     image: Image | None = None,
     *,
     engine: str = "auto",
+    max_ticks: int = DEFAULT_MAX_TICKS,
     watch: Callable[[Machine, FrameResult], None] | None = None,
 ) -> ReplayReport:
     """Replay a trace and check every frame. image: the cartridge's; without one, that which the trace carries.
 
     watch: called after every frame (the machine then stands there). Raises Diverged at the first frame that is not as
-    recorded, and Rejected where cartridge or runtime are not the trace's.
+    recorded, Rejected where cartridge or runtime are not the trace's, and LimitReached where a frame takes more than
+    `max_ticks` host ticks.
     """
     machine = trace.machine(image or trace.image(), engine)
     given = list(trace.inputs())
@@ -60,13 +62,20 @@ def replay(
     while done < len(trace):
         if machine.ended:
             raise Diverged(
-                "replay_ended_early", subject=f"frame {done}", required=f"{len(trace)} frames", available=str(done)
+                "replay_ended_early", subject=f"frame {machine.frame}", required=f"{len(trace)} frames", available=str(done)
             )
         count = 1 if watch is not None else min(STRETCH, len(trace) - done)
-        for result in machine.run(count, given[done : done + count], max_ticks=MAX_TICKS):
+        # A recorded frame finished within its cycles, so one that takes more than those is not the recorded one.
+        ticks = int(trace.rows["cycles"][done : done + count].max()) // machine.image.limits.frame_cycles + 2
+        for result in machine.advance(given[done : done + count], min(ticks, max_ticks)):
             _check(trace, done, result)
             last = result
             done += 1
+        if machine.in_frame:
+            subject, recorded = f"frame {machine.frame}", int(trace.rows["cycles"][done])
+            if ticks > max_ticks:
+                raise LimitReached("frame_unfinished", subject=subject, required=f"at most {max_ticks} ticks")
+            raise Diverged("replay_diverged", subject=subject, required=f"{recorded} cycles", available="more")
         if watch is not None and last is not None:
             watch(machine, last)
     assert last is not None

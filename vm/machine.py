@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..contract import LimitReached, PbsError, Place, UsageError
-from ..host.devices import BUTTONS, DEVICE_WORDS, FRONT, HEIGHT, SCREEN, WIDTH, power_on
+from ..contract.limits import check_limits
+from ..host.devices import BUTTONS, DEVICE_WORDS, FRONT, HEIGHT, HOST_CALLS, SCREEN, WIDTH, power_on
 from ..isa.table import BY_OPCODE
 from ..isa.traps import Trap
 from ..isa.types import FLOAT
@@ -33,8 +34,10 @@ from .kernels.frames import (
 from .snapshot import Snapshot, put, take
 
 DEFAULT_MAX_TICKS = 600  # host ticks that a frame may take before a run gives up: ten seconds
-CALL_CYCLES = 1 << 40
-_LOG_ROOM = 1 << 16  # bytes of log that one stretch of frames may leave behind
+MOST_CYCLES = 1 << 40  # that a tick or a call may be given; their sums stay far below a word
+_MOST_TICKS = 1 << 20
+_STRETCH = 4096  # frames in one native call
+_LOG_ROOM = 1 << 16  # bytes of log that it may leave behind, and one frame's more
 
 
 class Status(Enum):
@@ -154,6 +157,7 @@ class Machine:
     def __init__(self, image: Image, *, engine: str = "auto", seed: int = 0) -> None:
         if not -(1 << 63) <= seed < 1 << 63:
             raise UsageError("usage", subject="seed", required="a signed 64-bit number", available=str(seed)[:40])
+        check_limits(image.limits)
         self.image = image
         self.seed = seed
         self.layout = layout.lay_out(image.limits, len(image.program.globals))
@@ -202,6 +206,11 @@ class Machine:
         return int(self.state[layout.CYCLES])
 
     @property
+    def in_frame(self) -> bool:
+        """Whether a frame is unfinished."""
+        return bool(self.state[layout.STATUS] == layout.IN_FRAME)
+
+    @property
     def ended(self) -> bool:
         """Whether the machine halted or trapped."""
         return int(self.state[layout.STATUS]) >= layout.HALTED
@@ -224,9 +233,11 @@ class Machine:
         """
         state = self.state
         if budget is not None:
+            if not 0 <= budget <= MOST_CYCLES:
+                raise UsageError("usage", subject="budget", required=f"0 to {MOST_CYCLES}", available=str(budget)[:40])
             state[layout.FRAME_BUDGET] = budget
         try:
-            results = self._stretch([given], 1, ticks)
+            results = self.advance([given], ticks)
         finally:
             state[layout.FRAME_BUDGET] = self.image.limits.frame_cycles
         return results[0] if results else self._unfinished()
@@ -239,29 +250,34 @@ class Machine:
         Raises LimitReached("frame_unfinished") where a frame is not done after `max_ticks` host ticks, and
         UsageError("machine_ended") where there is nothing to run.
         """
-        given = [NO_INPUT] * frames if inputs is None else list(inputs)[:frames]
-        if len(given) < frames:
+        given = None if inputs is None else list(inputs)[:frames]
+        if given is not None and len(given) < frames:
             raise UsageError("inputs_too_few", required=str(frames), available=str(len(given)))
         done: list[FrameResult] = []
         while len(done) < frames and not (done and self.ended):
-            results = self._stretch(given[len(done) :], frames - len(done), max_ticks)
-            done += results
-            if not results or (self.state[layout.STATUS] == layout.IN_FRAME):
+            count = min(frames - len(done), _STRETCH)
+            done += self.advance(given[len(done) : len(done) + count] if given else [NO_INPUT] * count, max_ticks)
+            if self.in_frame:
                 raise LimitReached(
                     "frame_unfinished", subject=f"frame {self.frame}", required=f"at most {max_ticks} ticks"
                 )
         return done
 
-    def _stretch(self, given: Sequence[Input], count: int, ticks: int) -> list[FrameResult]:
-        """One call into the engine: as many frames as it completes."""
+    def advance(self, inputs: Sequence[Input], max_ticks: int = DEFAULT_MAX_TICKS) -> list[FrameResult]:
+        """One native call: as many of these frames as it completes, at least one unless that takes more host ticks.
+
+        It ends early with the machine, with a frame that is not done (`in_frame`), and where much was logged.
+        """
+        count = len(inputs)
         if self.ended:
             raise UsageError("machine_ended", subject=f"frame {self.frame}")
-        if count < 1 or ticks < 1:
-            raise UsageError("usage", required="at least one frame and one tick", available=f"{count} and {ticks}")
-        inputs = array("q", (word for one in given[:count] for word in one.words()))
+        if count < 1 or not 1 <= max_ticks <= _MOST_TICKS:
+            wanted = f"at least one frame, and 1 to {_MOST_TICKS} ticks"
+            raise UsageError("usage", required=wanted, available=f"{count} and {max_ticks}")
+        given = array("q", (word for one in inputs for word in one.words()))
         report = array("q", bytes(8 * REPORT_WORDS * count))
         log = bytearray(_LOG_ROOM + self.image.limits.log_bytes + 8)
-        done = self.engine.run_frames(inputs, count, ticks, report, log, _LOG_ROOM)
+        done = self.engine.run_frames(given, count, max_ticks, report, log, _LOG_ROOM)
         results, at = [], 0
         for i in range(done):
             row = report[REPORT_WORDS * i : REPORT_WORDS * (i + 1)]
@@ -291,13 +307,13 @@ class Machine:
             status=Status.UNFINISHED,
             cycles=int(state[layout.FRAME_CYCLES]),
             ticks=int(state[layout.TICKS]),
-            host_calls=int(state[layout.DEVICE + 26]),
+            host_calls=int(state[layout.DEVICE + HOST_CALLS]),
             digest=b"",
             log=(),
             trap=None,
         )
 
-    def call(self, export: str, words: Sequence[int] = (), *, cycles: int = CALL_CYCLES) -> tuple[int, ...]:
+    def call(self, export: str, words: Sequence[int] = (), *, cycles: int = MOST_CYCLES) -> tuple[int, ...]:
         """Call an exported function between two frames. Arguments and results are unsigned 64-bit words.
 
         Raises UsageError for unknown names and arguments that do not fit, Trapped with the trap record, LimitReached
@@ -307,6 +323,8 @@ class Machine:
         if function is None:
             raise UsageError("export_unknown", subject=export)
         self.require_boundary()
+        if not 0 <= cycles <= MOST_CYCLES:
+            raise UsageError("usage", subject="cycles", required=f"0 to {MOST_CYCLES}", available=str(cycles)[:40])
         facts = self.image.facts.functions[function]
         if (
             len(words) != facts.params
