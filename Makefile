@@ -35,7 +35,7 @@ check: $(STAMP)  ## style, types, layers, generated documents; under a minute
 
 bench: $(STAMP)  ## kernels against wasm3, frames per second, units
 	@$(BIN)/python -m pbs.bench
-	@$(BIN)/python -m pytest bench/units --benchmark-only -q
+	@$(BIN)/python -m pytest --pyargs pbs.bench.units --benchmark-only -q
 
 docs: $(STAMP)  ## write the generated documents again
 	@$(BIN)/python docs/generate.py

@@ -24,6 +24,7 @@ CARTRIDGES = {"pong": "rally", "life": "gliders", "orbits": "dance"}  # and the 
 
 
 def main(arguments: Sequence[str]) -> int:
+    """Make or check; the exit code."""
     stale = []
     for path, data in made():
         if path.suffix == ".png" and "--check" in arguments:

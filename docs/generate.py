@@ -1,7 +1,7 @@
 """Writes the documents that are made from tables: isa.md, host.md, codes.md, and the marked tables inside machine.md.
 
-    python docs/generate.py            write them
-    python docs/generate.py --check    exit 1 where a file differs from what its table says
+python docs/generate.py            write them
+python docs/generate.py --check    exit 1 where a file differs from what its table says
 """
 
 from __future__ import annotations
@@ -87,9 +87,9 @@ GROUPS = {
 def isa() -> Iterator[str]:
     yield NOTE.format(source="isa/table.py")
     yield "# Instructions\n"
-    yield f"ISA version {axes.CURRENT[axes.ISA]}, {len(ROWS)} instructions. Effect: the stack before and after, top at the right; `number` is int"
-    yield "or float, the same for all (an int beside a float is promoted). Cycles marked + grow with the operands: see"
-    yield "[machine.md, cycles](machine.md#4-cycles-and-blocks). Bytes include the opcode.\n"
+    yield f"ISA version {axes.CURRENT[axes.ISA]}, {len(ROWS)} instructions. Effect: the stack before and after, top at"
+    yield "the right; `number` is int or float, the same for all (an int beside a float is promoted). Cycles marked + grow"
+    yield "with the operands: see [machine.md, cycles](machine.md#4-cycles-and-blocks). Bytes include the opcode.\n"
     for first, title in GROUPS.items():
         yield f"## {first:#04x} {title}\n"
         rows = [row for row in ROWS if row.opcode & 0xF0 == first]
@@ -120,9 +120,9 @@ def host() -> Iterator[str]:
     rows = standard()
     yield NOTE.format(source="the rows in host/")
     yield "# Services and intrinsics\n"
-    yield "What a program may call; the rules are in [machine.md, the host](machine.md#7-the-host). Cycles come on top of those of the"
-    yield "instruction; a + says that more are charged by the arguments, before the call does anything. Types: `bytes` is a ref to an"
-    yield "array of byte.\n"
+    yield "What a program may call; the rules are in [machine.md, the host](machine.md#7-the-host). Cycles come on top of"
+    yield "those of the instruction; a + says that more are charged by the arguments, before the call does anything. Types:"
+    yield "`bytes` is a ref to an array of byte.\n"
     offered = ", ".join(f"`{family}@{version}`" for family, version in sorted(rows.capabilities.items()))
     yield f"Capabilities of this host: {offered}.\n"
     yield "## Services\n"

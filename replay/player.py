@@ -62,7 +62,10 @@ def replay(
     while done < len(trace):
         if machine.ended:
             raise Diverged(
-                "replay_ended_early", subject=f"frame {machine.frame}", required=f"{len(trace)} frames", available=str(done)
+                "replay_ended_early",
+                subject=f"frame {machine.frame}",
+                required=f"{len(trace)} frames",
+                available=str(done),
             )
         count = 1 if watch is not None else min(STRETCH, len(trace) - done)
         # A recorded frame finished within its cycles, so one that takes more than those is not the recorded one.

@@ -103,24 +103,49 @@ def test_every_form_is_carried_out_by_a_vector(form):
     assert form in {name for name, _ in union("forms")}
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.effect.startswith(("number number", "same"))], ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if row.effect.startswith(("number number", "same"))], ids=lambda row: row.name
+)
 def test_every_promotion_is_carried_out_by_a_vector(row):
     if len(row.forms) == 2:
         on_ints, on_floats = row.forms
         wanted = {(on_ints.name, 0)} | {(on_floats.name, mask) for mask in (0b00, 0b01, 0b10)}
         assert wanted <= union("forms")
-    assert all(form.takes != "FF" or mask in (0, 1, 2) for form in row.forms for name, mask in union("forms") if name == form.name)
+    assert all(
+        form.takes != "FF" or mask in (0, 1, 2)
+        for form in row.forms
+        for name, mask in union("forms")
+        if name == form.name
+    )
 
 
 @pytest.mark.parametrize("name", ["EQ", "NEQ"])
 def test_every_kind_of_value_is_compared_by_a_vector(name):
     pairs = {kinds for row, kinds in union("operands") if row == name}
-    assert pairs == {("int", "int"), ("float", "float"), ("int", "float"), ("float", "int"), ("bool", "bool"), ("Ref", "Ref")}
+    assert pairs == {
+        ("int", "int"),
+        ("float", "float"),
+        ("int", "float"),
+        ("float", "int"),
+        ("bool", "bool"),
+        ("Ref", "Ref"),
+    }
 
 
 @pytest.mark.parametrize(
     "name",
-    ["GET_GLOBAL", "SET_GLOBAL", "GET_LOCAL", "SET_LOCAL", "GET_CAPTURE", "ARRAY_GET", "ARRAY_SET", "ARRAY_FILL", "GET_FIELD", "SET_FIELD"],
+    [
+        "GET_GLOBAL",
+        "SET_GLOBAL",
+        "GET_LOCAL",
+        "SET_LOCAL",
+        "GET_CAPTURE",
+        "ARRAY_GET",
+        "ARRAY_SET",
+        "ARRAY_FILL",
+        "GET_FIELD",
+        "SET_FIELD",
+    ],
 )
 def test_every_kind_of_value_is_kept_by_a_vector(name):
     assert {kind for row, kind in union("values") if row == name} == {"int", "float", "bool", "Ref"}
@@ -156,9 +181,14 @@ def test_no_row_lists_a_trap_that_the_verifier_excludes(trap):
 
 
 def test_every_trap_is_expected_with_its_pc_and_each_kind_once_with_its_cycles():
-    with_cycles = {(call.trap.at, call.trap.code) for v in all_vectors() for call in v.calls if call.trap and call.trap.cycles}
+    with_cycles = {
+        (call.trap.at, call.trap.code) for v in all_vectors() for call in v.calls if call.trap and call.trap.cycles
+    }
     with_cycles |= {
-        (tick["trap"]["at"], tick["trap"]["code"]) for v in all_vectors() for tick in v.frames if "cycles" in tick.get("trap", {})
+        (tick["trap"]["at"], tick["trap"]["code"])
+        for v in all_vectors()
+        for tick in v.frames
+        if "cycles" in tick.get("trap", {})
     }
     assert with_cycles == expected_traps()
 
@@ -168,7 +198,12 @@ def test_every_trap_is_expected_with_its_pc_and_each_kind_once_with_its_cycles()
 
 @pytest.mark.parametrize(
     ("file", "form"),
-    [("conversion", "FLOAT_TO_INT_SAT"), ("heap", "ARRAY_COPY.byte"), ("arithmetic", "MIN.float"), ("calls", "GET_CAPTURE.float")],
+    [
+        ("conversion", "FLOAT_TO_INT_SAT"),
+        ("heap", "ARRAY_COPY.byte"),
+        ("arithmetic", "MIN.float"),
+        ("calls", "GET_CAPTURE.float"),
+    ],
 )
 def test_without_a_file_a_form_is_missing(file, form):
     rest = [vector for vector in all_vectors() if vector.file != file]

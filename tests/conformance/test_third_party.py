@@ -7,10 +7,12 @@ PBS differs from WebAssembly it is said here, vector by vector: a NaN has one bi
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,8 +25,24 @@ from tests.support.compare import CONFIGURATIONS, SMALL, machine_on
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "vectors" / "wasm-numeric.jsonl"
 
 SIGN = 1 << 63
-UNARY_FLOATS = {"abs": "ABS", "neg": "NEG", "sqrt": "SQRT", "floor": "FLOOR", "ceil": "CEIL", "trunc": "TRUNC", "nearest": "NEAREST"}
-BINARY_FLOATS = {"add": "ADD", "sub": "SUB", "mul": "MUL", "div": "DIV", "min": "MIN", "max": "MAX", "copysign": "COPYSIGN"}
+UNARY_FLOATS = {
+    "abs": "ABS",
+    "neg": "NEG",
+    "sqrt": "SQRT",
+    "floor": "FLOOR",
+    "ceil": "CEIL",
+    "trunc": "TRUNC",
+    "nearest": "NEAREST",
+}
+BINARY_FLOATS = {
+    "add": "ADD",
+    "sub": "SUB",
+    "mul": "MUL",
+    "div": "DIV",
+    "min": "MIN",
+    "max": "MAX",
+    "copysign": "COPYSIGN",
+}
 TESTS = {"eq": "EQ", "ne": "NEQ", "lt": "LT", "le": "LTE", "gt": "GT", "ge": "GTE"}
 UNARY_INTS = {"clz": "CLZ", "ctz": "CTZ", "popcnt": "POPCNT"}
 BINARY_INTS = {
@@ -106,14 +124,13 @@ def third_party() -> Mapping[str, tuple[Expected, ...]]:
     return {op: tuple(vectors) for op, vectors in found.items()}
 
 
-def expected(vector: Mapping[str, object]) -> Expected:
+def expected(vector: Mapping[str, Any]) -> Expected:
     """What PBS must answer. Two operators let WebAssembly programs look at a NaN's bits; PBS has one NaN there."""
-    op, source = str(vector["op"]), str(vector["source"])
-    arguments = tuple(int(word, 16) for word in vector["args"])  # type: ignore[attr-defined]
+    op, source = vector["op"], vector["source"]
+    arguments = tuple(int(word, 16) for word in vector["args"])
     if "trap" in vector:
-        return Expected(op, arguments, TRAPS[str(vector["trap"])], False, source)
-    said = str(vector["result"])
-    answer = NAN_WORD if said.startswith("nan:") else int(said, 16)
+        return Expected(op, arguments, TRAPS[vector["trap"]], False, source)
+    answer = NAN_WORD if vector["result"].startswith("nan:") else int(vector["result"], 16)
     ours = answer
     if op == "f64.copysign" and is_nan(arguments[1]):
         ours = answer & ~SIGN
@@ -188,9 +205,8 @@ def test_the_counts_are_those_of_the_data():
 
 def test_where_pbs_differs_from_webassembly_is_the_sign_and_payload_of_nan():
     differing = [vector for vectors in third_party().values() for vector in vectors if vector.differs]
-    assert {vector.op for vector in differing} == {"f64.copysign", "i64.reinterpret_f64"}
     assert all(is_nan(vector.arguments[-1]) for vector in differing)
-    assert len(differing) == 20
+    assert Counter(vector.op for vector in differing) == {"f64.copysign": 8, "i64.reinterpret_f64": 2}
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
@@ -205,10 +221,12 @@ def test_an_engine_answers_as_webassembly_does_when_the_operands_are_literals(op
     check(op, with_literals(op), configuration, literals=True)
 
 
-@pytest.mark.parametrize(("op", "wrong"), [("f64.nearest", "TRUNC"), ("i64.shr_s", "SHR_U"), ("f64.le", "LT"), ("i64.rem_s", "MOD_U")])
+@pytest.mark.parametrize(
+    ("op", "wrong"), [("f64.nearest", "TRUNC"), ("i64.shr_s", "SHR_U"), ("f64.le", "LT"), ("i64.rem_s", "MOD_U")]
+)
 def test_another_instruction_in_its_place_is_caught(op, wrong, monkeypatch):
     third_party()
     takes, _, gives = ROWS[op]
-    monkeypatch.setitem(ROWS, op, (takes, (wrong,), gives))  # type: ignore[arg-type]
+    monkeypatch.setitem(ROWS, op, (takes, (wrong,), gives))
     with pytest.raises(AssertionError):
         check(op, with_parameters.__wrapped__(op), "interpreter", literals=False)

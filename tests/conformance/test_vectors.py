@@ -101,11 +101,15 @@ def check_every_budget(vector: Vector) -> int:
             assert machine.cycles == whole.cycles, where
             if engine == "reference":
                 stops_of_reference = stops
-            assert [differences(a, b) for a, b in zip(stops, stops_of_reference, strict=True)] == [[]] * len(stops), where
+            assert [differences(a, b) for a, b in zip(stops, stops_of_reference, strict=True)] == [[]] * len(stops), (
+                where
+            )
         assert stops_of_reference or budget >= longest, f"{vector.id}: budget {budget} paid for {longest} cycles"
     for engine in ENGINES:
         machine = Machine(image_of(vector), engine=engine)
-        one_by_one = [machine.run_frame(input_of(tick), budget=1, ticks=MOST_TICKS) for tick in vector.frames[: len(results)]]
+        one_by_one = [
+            machine.run_frame(input_of(tick), budget=1, ticks=MOST_TICKS) for tick in vector.frames[: len(results)]
+        ]
         assert observed(one_by_one, machine) == outcome, f"{vector.id} on {engine}, a cycle at a time"
     return longest + 2
 
@@ -118,7 +122,9 @@ def test_a_program_comes_to_the_same_end_at_every_budget(vector):
 
 def test_most_programs_are_small_enough_to_be_run_at_every_budget():
     scenarios = [scenario for vector in all_vectors() for scenario in in_frames(vector)]
-    cycles = [max(result.cycles for result in run_in_slices(scenario, "interpreter", None)[1]) for scenario in scenarios]
+    cycles = [
+        max(result.cycles for result in run_in_slices(scenario, "interpreter", None)[1]) for scenario in scenarios
+    ]
     assert sum(most <= SMALL_PROGRAM_CYCLES for most in cycles) > 0.8 * len(scenarios)
 
 

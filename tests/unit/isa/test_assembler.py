@@ -375,7 +375,8 @@ def test_functions_are_numbered_in_the_order_of_their_lines():
 
 
 def test_an_import_has_a_signature_or_that_of_the_host():
-    text = ".import gfx.clear/1\n.import a.b.c/65535 (int, x: array byte) -> (float, bool)\n.import m.n/0 () -> int\n.import log.write/1\n"
+    stated = ".import a.b.c/65535 (int, x: array byte) -> (float, bool)\n.import m.n/0 () -> int\n"
+    text = f".import gfx.clear/1\n{stated}.import log.write/1\n"
     program = assemble(text + MAIN, "", HOST)
     assert program.imports == (
         Import(module="gfx", name="clear", version=1, params=(INT,), results=()),

@@ -1,0 +1,95 @@
+"""How long single steps take, one function each: `pytest bench/units --benchmark-only`."""
+
+from pathlib import Path
+
+import pytest
+
+import pbs
+from pbs.host import standard
+from pbs.isa import container
+from pbs.isa.assembler import assemble as to_program
+from pbs.isa.disassembler import disassemble
+from pbs.loader.cartridge import read_directory
+from pbs.loader.manifest import parse_manifest
+
+CARTRIDGES = Path(__file__).parents[2] / "cartridges"
+PONG = CARTRIDGES / "pong"
+RALLY = PONG / "golden" / "rally.pbt"
+
+
+@pytest.fixture(scope="module")
+def image():
+    return pbs.load(PONG)
+
+
+@pytest.fixture(scope="module")
+def program_bytes():
+    return (PONG / "program.pbx").read_bytes()
+
+
+@pytest.fixture
+def machine(image):
+    machine = pbs.Machine(image)
+    machine.run(60)
+    return machine
+
+
+def test_assemble(benchmark):
+    source = (PONG / "pong.pbasm").read_text(encoding="utf-8")
+    assert benchmark(to_program, source, "pong.pbasm", standard().names).functions
+
+
+def test_decode_a_program(benchmark, program_bytes):
+    assert benchmark(container.decode, program_bytes).functions
+
+
+def test_encode_a_program(benchmark, program_bytes):
+    assert benchmark(container.encode, container.decode(program_bytes)) == program_bytes
+
+
+def test_disassemble(benchmark, program_bytes):
+    assert benchmark(disassemble, container.decode(program_bytes))
+
+
+def test_parse_a_manifest(benchmark):
+    assert benchmark(parse_manifest, (PONG / "manifest.yaml").read_bytes()).id == "pong"
+
+
+def test_read_a_cartridge(benchmark):
+    assert benchmark(read_directory, PONG).digest
+
+
+def test_load_a_cartridge(benchmark):
+    assert benchmark(pbs.load, PONG).title == "Pong"
+
+
+def test_make_a_machine(benchmark, image):
+    assert benchmark(pbs.Machine, image).frame == 0
+
+
+def test_run_a_frame(benchmark, machine):
+    assert benchmark(machine.run_frame).status is pbs.Status.SYNCED
+
+
+def test_run_a_frame_on_the_reference(benchmark, image):
+    machine = pbs.Machine(image, engine="reference")
+    assert benchmark.pedantic(machine.run_frame, rounds=10).status is pbs.Status.SYNCED
+
+
+def test_take_a_snapshot(benchmark, machine):
+    assert bytes(benchmark(machine.snapshot))
+
+
+def test_restore_a_snapshot_from_bytes(benchmark, machine):
+    data = bytes(machine.snapshot())
+    benchmark(machine.restore, data)
+    assert machine.frame == 60
+
+
+def test_read_a_trace(benchmark):
+    assert len(benchmark(pbs.Trace.read, RALLY)) == 600
+
+
+def test_replay_six_hundred_frames(benchmark):
+    trace = pbs.Trace.read(RALLY)
+    assert benchmark(pbs.replay, trace).frames == 600

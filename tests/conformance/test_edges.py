@@ -1,0 +1,340 @@
+"""The product of edge values, for every instruction that computes: the engines must agree bit for bit.
+
+What is computed is read off the table; what it should be is the vectors' business. Operands come as parameters and as literals,
+tests also as conditions, and the result of one instruction goes straight into the next, so that every kind of record over values
+that the interpreter has is reached.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from random import Random
+from typing import Any
+
+import pytest
+
+from pbs.isa.table import ROWS, Flow, Form, Instruction
+from pbs.loader import Image, load
+from pbs.loader.toolchain import assemble
+from pbs.vm.exact_words import ExactWords
+from pbs.vm.kinds import KINDS, STEPS, Kind, leaf_kinds, leaves
+from pbs.vm.lower import lower
+from pbs.vm.machine import Trapped
+from tests.conformance.vectors import ENDINGS, literal
+from tests.support.compare import CONFIGURATIONS, SMALL, machine_on
+
+MASK = (1 << 64) - 1
+INTS = tuple(
+    value & MASK
+    for value in (
+        *(0, 1, -1, 2, -2, 3, 7, -10, 31, 63, 64, 65, 255, 65535, 65536),
+        *(2**31 - 1, -(2**31), 2**32, 2**53 + 1, 0x5555_5555_5555_5555, -0x5555_5555_5555_5556),
+        *(2**63 - 1, -(2**63), -(2**63) + 1),
+    )
+)
+_MAGNITUDES = (
+    *(
+        0.0,
+        5e-324,
+        2.225073858507201e-308,
+        2.2250738585072014e-308,
+        0.49999999999999994,
+        0.5,
+        1.0,
+        1.0000000000000002,
+        1.5,
+    ),
+    *(2.5, 4503599627370495.5, 9007199254740994.0, 9223372036854774784.0, 9223372036854775808.0, float("inf")),
+)
+FLOATS = tuple(
+    struct.unpack("<Q", struct.pack("<d", value))[0]
+    for value in (*_MAGNITUDES, *(-value for value in _MAGNITUDES), 1.7976931348623157e308, float("nan"))
+)
+EDGES = {"int": INTS, "float": FLOATS, "bool": (0, 1)}
+KIND_OF = {"W": "int", "F": "float", "T": "bool"}
+VALUE_WORDS = {"number", "same", "int", "float", "bool", "->"}
+DRAWS = 10  # for each pair of instructions
+
+Outcome = tuple[int, ...] | str  # results, or the trap's name and pc
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """An instruction on operands of these types."""
+
+    row: Instruction
+    form: Form
+    takes: tuple[str, ...]
+
+    @property
+    def gives(self) -> str:
+        """The type of its result."""
+        return KIND_OF[self.form.gives]
+
+    @property
+    def name(self) -> str:
+        """The form and its operands' types."""
+        return f"{self.form.name}({' '.join(self.takes)})"
+
+
+def shapes() -> Iterator[Shape]:
+    """Every instruction that computes a value from values, on every combination of types that it takes."""
+    for row in ROWS:
+        words = row.effect.split()
+        if row.flow is not Flow.NEXT or words[-1] == "->" or not set(words) <= VALUE_WORDS:
+            continue
+        for form in row.forms:
+            yield Shape(row, form, tuple(KIND_OF[letter] for letter in form.takes))
+            if len(row.forms) == 2 and form.takes == "FF":
+                yield Shape(row, form, ("int", "float"))
+                yield Shape(row, form, ("float", "int"))
+            if words[0] == "same" and form.takes == "WW":
+                yield Shape(row, form, ("bool", "bool"))
+
+
+SHAPES = tuple(shapes())
+PURE = tuple(shape for shape in SHAPES if shape.form.effects.pure)
+
+
+@dataclass
+class Functions:
+    """Exported functions, and the calls to be made of them."""
+
+    text: str = ".func main() -> ()\nHALT\n.end\n.type words = array int\n.type floats = array float\n.type bytes = array byte\n"
+    calls: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
+    count: int = 0
+
+    def add(
+        self, takes: Sequence[str], gives: Sequence[str], lines: Iterable[str], arguments: Iterable[Sequence[int]]
+    ) -> None:
+        """A function, to be called with each of these."""
+        name = f"f{self.count}"
+        self.count += 1
+        body = "\n".join(lines)
+        self.text += f".func {name}({', '.join(takes)}) -> ({', '.join(gives)})\n{body}\n.end\n.export {name}\n"
+        self.calls += [(name, tuple(given)) for given in arguments]
+
+    def image(self) -> Image:
+        """Their image."""
+        return load(assemble(self.text), limits=SMALL)
+
+
+def outcomes(
+    image: Image, configuration: str, calls: Sequence[tuple[str, tuple[int, ...]]]
+) -> list[tuple[Outcome, int]]:
+    """What comes of each call, and its cycles. A machine that trapped has ended, so a new one goes on."""
+    machine = machine_on(image, configuration)
+    found: list[tuple[Outcome, int]] = []
+    for export, arguments in calls:
+        if machine.ended:
+            machine = machine_on(image, configuration)
+        before = machine.cycles
+        try:
+            outcome: Outcome = machine.call(export, arguments)
+        except Trapped as trapped:
+            outcome = f"{trapped.record.code.name} at {trapped.record.pc}"
+        found.append((outcome, machine.cycles - before))
+    return found
+
+
+def agree(functions: Functions, configurations: Sequence[str] = CONFIGURATIONS) -> list[Outcome]:
+    """Hold the engines against the reference, call by call; what came of each."""
+    image = functions.image()
+    wanted = outcomes(image, "reference", functions.calls)
+    for configuration in configurations:
+        if configuration != "reference":
+            for (export, given), a, b in zip(
+                functions.calls, wanted, outcomes(image, configuration, functions.calls), strict=True
+            ):
+                assert b == a, (
+                    f"{export}{[hex(word) for word in given]} on {configuration}\n{source(functions, export)}"
+                )
+    return [outcome for outcome, _ in wanted]
+
+
+def source(functions: Functions, export: str) -> str:
+    """The text of one function."""
+    return functions.text.partition(f".func {export}(")[2].partition(".end")[0]
+
+
+# ---- one instruction ----------------------------------------------------------------------------------------------------
+
+
+def endings(shape: Shape) -> list[tuple[str, ...]]:
+    """What may follow: RET, and behind a test also jumps."""
+    return list(ENDINGS.values()) if shape.gives == "bool" else [("RET",)]
+
+
+def over_parameters(shape: Shape) -> Functions:
+    """All operands in slots."""
+    functions = Functions()
+    pushes = [f"GET_LOCAL {i}" for i in range(len(shape.takes))]
+    for ending in endings(shape):
+        functions.add(
+            shape.takes,
+            [shape.gives],
+            [*pushes, shape.row.name, *ending],
+            product(*(EDGES[kind] for kind in shape.takes)),
+        )
+    return functions
+
+
+def over_one_literal(shape: Shape, which: int) -> Functions:
+    """One of two operands in the code, for every edge value a function."""
+    functions = Functions()
+    constant, free = shape.takes[which], shape.takes[1 - which]
+    for value, ending in product(EDGES[constant], endings(shape)):
+        pushes = ["GET_LOCAL 0", literal(value, constant)]
+        lines = [*(pushes if which else reversed(pushes)), shape.row.name, *ending]
+        functions.add([free], [shape.gives], lines, ((word,) for word in EDGES[free]))
+    return functions
+
+
+def over_literals(shape: Shape, known: dict[tuple[int, ...], Outcome]) -> Functions:
+    """All operands in the code. What is known not to trap goes into functions of many results."""
+    functions = Functions()
+    first, *rest = (EDGES[kind] for kind in shape.takes)
+    for left in first:
+        lines: list[str] = []
+        results = 0
+        for given in product((left,), *rest):
+            computing = [*(literal(word, kind) for word, kind in zip(given, shape.takes, strict=True)), shape.row.name]
+            if isinstance(known[given], str):
+                functions.add([], [shape.gives], [*computing, "RET"], [()])
+            else:
+                lines += computing
+                results += 1
+        functions.add([], [shape.gives] * results, [*lines, "RET"], [()])
+    return functions
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+def test_the_engines_agree_on_parameters(shape):
+    agree(over_parameters(shape))
+
+
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if len(shape.takes) == 2], ids=lambda shape: shape.name)
+def test_the_engines_agree_on_a_parameter_and_a_literal(shape):
+    for which in (0, 1):
+        agree(over_one_literal(shape, which), ("reference", "interpreter"))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+def test_the_engines_agree_on_literals_and_literals_are_no_other_than_parameters(shape):
+    functions = over_parameters(shape)
+    given = list(product(*(EDGES[kind] for kind in shape.takes)))
+    known = dict(zip(given, agree(functions, ("reference",)), strict=False))
+    constant = agree(over_literals(shape, known), ("reference", "interpreter"))
+    flat = [word for outcome in constant if not isinstance(outcome, str) for word in outcome]
+    assert flat == [word for outcome in known.values() if not isinstance(outcome, str) for word in outcome]
+
+
+def test_the_shapes_are_all_there():
+    assert (len(INTS), len(FLOATS), len(set(INTS)), len(set(FLOATS))) == (24, 32, 24, 32)
+    assert len(SHAPES) == 92
+    assert {shape.row.name for shape in SHAPES if not shape.form.effects.pure} == {
+        "DIV",
+        "MOD",
+        "DIV_U",
+        "MOD_U",
+        "FLOAT_TO_INT",
+    }
+
+
+# ---- one instruction's result in the next -------------------------------------------------------------------------------
+
+
+def in_a_row(outer: Shape, rng: Random) -> Functions:
+    """Every pure instruction as an operand of `outer`, other operands drawn to be parameters or literals."""
+    functions = Functions()
+    for which, inner in product(range(len(outer.takes)), PURE):
+        if outer.takes[which] == inner.gives:
+            lines: list[str] = []
+            free: list[str] = []
+            for i, kind in enumerate(outer.takes):
+                if i == which:
+                    _push_operands(inner.takes, rng, lines, free)
+                    lines.append(inner.row.name)
+                else:
+                    _push_operands([kind], rng, lines, free)
+            ending = rng.choice(endings(outer))
+            arguments = [[rng.choice(EDGES[kind]) for kind in free] for _ in range(DRAWS if free else 1)]
+            functions.add(free, [outer.gives], [*lines, outer.row.name, *ending], arguments)
+    return functions
+
+
+def _push_operands(kinds: Sequence[str], rng: Random, lines: list[str], free: list[str]) -> None:
+    for kind in kinds:
+        if rng.random() < 0.65:
+            lines.append(f"GET_LOCAL {len(free)}")
+            free.append(kind)
+        else:
+            lines.append(literal(rng.choice(EDGES[kind]), kind))
+
+
+@pytest.mark.parametrize("outer", PURE, ids=lambda shape: shape.name)
+def test_the_engines_agree_on_two_instructions_in_a_row(outer):
+    agree(in_a_row(outer, Random(outer.name)))
+
+
+# ---- every kind of record over values -----------------------------------------------------------------------------------
+
+ARRAYS = {"word": "words", "float": "floats", "byte": "bytes"}
+INDEXED = ("ARRAY_GET", "ARRAY_SET")
+
+
+def over_values(kind: Kind) -> bool:
+    """Whether the kind is a tree of instructions over ints, floats and bools, perhaps at the index of an array."""
+    names = {shape.form.name for shape in SHAPES} | {
+        "JMP_IF_TRUE",
+        "JMP_IF_FALSE",
+        "COPY.W",
+        "COPY.F",
+        "RET.W",
+        "RET.F",
+    }
+    trees = [kind]
+    for tree in trees:
+        trees += [part for part in tree[1:] if isinstance(part, tuple)]
+        if tree[0] not in names and tree[0] != "=" and not (tree is kind and tree[0].startswith(INDEXED)):
+            return False
+    return True
+
+
+KINDS_OVER_VALUES = sorted((kind for kind in KINDS if over_values(kind)), key=str)
+
+
+@dataclass
+class Written:
+    """A function written to be lowered to one kind."""
+
+    kind: Kind
+    rng: Random
+    takes: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+    def push(self, part: Any, kind: str) -> None:
+        """Push what stands at a place of the kind: a slot, a constant, a small constant, or a tree."""
+        if isinstance(part, tuple):
+            self.tree(part)
+        elif part == "r":
+            self.lines.append(f"GET_LOCAL {len(self.takes)}")
+            self.takes.append(kind)
+        else:
+            small = [word for word in INTS if word < 1 << 16]
+            word = self.rng.choice(small) if part == "s" else self.rng.choice(EDGES[kind][1:])
+            self.lines.append(literal(word, kind))
+
+    def tree(self, tree: Kind) -> None:
+        """Push a tree's value. A part that is also stored goes through the first parameter."""
+        if tree[0] == "=":
+            self.tree(tree[1])
+            self.lines += ["SET_LOCAL 0", "GET_LOCAL 0"]
+            return
+        for part, letter in zip(tree[1:], STEPS[tree[0]].takes, strict=True):
+            self.push(part, KIND_OF[letter])
+        if tree[0] in {shape.form.name for shape in SHAPES}:
+            self.lines.append(tree[0].partition(".")[0])
