@@ -52,7 +52,22 @@ _HOMES = {
     "replay": "replay",
 }
 
-__all__ = ["__version__", *_HOMES]
+__all__ = [
+    "FrameResult",
+    "Image",
+    "Input",
+    "Machine",
+    "PbsError",
+    "Status",
+    "Trace",
+    "TrapRecord",
+    "Trapped",
+    "__version__",
+    "assemble",
+    "load",
+    "record",
+    "replay",
+]
 
 
 def __getattr__(name: str) -> Any:

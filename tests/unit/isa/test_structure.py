@@ -98,7 +98,7 @@ def test_tables_that_fit_have_no_findings():
         ({"exports": (Export(name="a", function=2),)}, [("call_target_invalid", "a")]),
         ({"exports": (Export(name="a", function=0), Export(name="b", function=0), Export(name="a",
         function=1))}, [("export_repeated", "a")]),
-        # imports
+        # what is imported
         ({"imports": GOOD.imports * 2}, [("host_call_repeated", "a.b/1")]),
         ({"imports": (*GOOD.imports, replace(GOOD.imports[0], version=2))}, []),
         ({"imports": (replace(GOOD.imports[0], params=(BYTE,)),)}, [("type_invalid", "a.b/1")]),

@@ -1,4 +1,6 @@
 import itertools
+import struct
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -181,28 +183,19 @@ def test_what_lies_deeper_is_not_touched(name, immediates, before, after, form, 
 # ---- what cannot run
 
 
-@pytest.mark.parametrize(
-    ("name", "immediates", "before"),
-    [case[:3] for case in ACCEPTED if case[2] and case[0] not in ("YIELD", "INTRINSIC", "CALL")],
-)
-def test_an_operand_too_few_is_an_underflow(name, immediates, before):
-    wanted = types(before)
-    used = len(wanted) - len(applied(name, immediates, before)[0]) if name in ("JMP_IF_TRUE",) else len(wanted)
-    fewer = " ".join(before.split()[1:]) if used == len(wanted) else ""
-    if name == "POP" and len(wanted) == 2:
-        fewer = ""
-    if name in ("POP_N",) and immediates == (0,):
-        return
-    if name == "CALL_CLOSURE" or name == "SPAWN" or name == "DUP" or name == "MAKE_CLOSURE":
-        fewer = " ".join(before.split()[-1:]) if name == "CALL_CLOSURE" and immediates[0] else fewer
-    code = None
-    try:
-        applied(name, immediates, fewer)
-    except TypeProblem as found:
-        code = found.code
-    if code is not None:
-        assert code in ("stack_underflow", "type_mismatch")
-    assert problem(name, immediates, "").code == "stack_underflow" if immediates != (0, 0) else True
+@pytest.mark.parametrize(("name", "immediates", "before", "after", "form", "promoted"), ACCEPTED)
+def test_an_operand_too_few_is_an_underflow(name, immediates, before, after, form, promoted):
+    operands = before.split()
+    for drop in range(1, len(operands) + 1):
+        fewer = " ".join(operands[drop:])
+        try:
+            found = applied(name, immediates, fewer)
+        except TypeProblem as underflow:
+            problem_code = underflow.code
+        else:
+            assert found == (types(after)[drop:], form, promoted)  # it was not needed
+            continue
+        assert problem_code == "stack_underflow"
 
 
 MISMATCHED = [
@@ -318,8 +311,6 @@ def test_a_function_without_a_function_type_has_no_rules(signature):
 
 @pytest.mark.parametrize("bits", ["f4", "fff8", "7ff0000000000001"])
 def test_only_the_one_nan_can_be_pushed(bits):
-    import struct
-
     value = struct.unpack(">d", bytes.fromhex(bits.ljust(16, "0") if len(bits) < 16 else bits))[0]
     if value == value:
         assert applied("PUSH_F64", (value,), "")[0] == [FLOAT]
@@ -332,8 +323,6 @@ def test_types_are_spelled_by_their_names_or_numbers():
         "a record",
         "t1",
     )
-    from dataclasses import replace
-
     named = replace(PROGRAM, debug=Debug(types=("b", "", "fs")))
     assert problem("GET_FIELD", (0,), "bytes", program=named).available == "b"
     assert problem("GET_FIELD", (0,), "ints", program=named).available == "t1"
@@ -347,8 +336,6 @@ def test_entries_of_a_long_table_are_looked_up_once():
         def __iter__(self):
             Counting.walks += 1
             return super().__iter__()
-
-    from dataclasses import replace
 
     program = replace(PROGRAM, types=Counting(TYPES))
     found = {}
