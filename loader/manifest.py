@@ -128,9 +128,11 @@ class _Reader:
         minimum = self._version("/runtime_compatibility/min_version", runtime["min_version"])
         maximum = None
         if "max_version" in runtime:
+            known = len(self.problems)
             maximum = self._version("/runtime_compatibility/max_version", runtime["max_version"])
             if maximum < minimum:
-                self.problems.append(("/runtime_compatibility/max_version", "below min_version"))
+                if len(self.problems) == known:  # a version, and not the one that stands for none
+                    self.problems.append(("/runtime_compatibility/max_version", "below min_version"))
                 maximum = None
         return VersionRange(minimum=minimum, maximum=maximum)
 

@@ -302,6 +302,8 @@ class _Lowering:
         kind, operands = entry.tree, entry.operands
         if kind not in KINDS:  # it exists only inside of a kind that did not come about: compute its parts first
             kind, operands = self._flatten(kind, operands)
+            if kind not in KINDS:  # a small constant was wanted for the whole; alone it is a wide one
+                kind = tuple("k" if part == "s" else part for part in kind)
         self._emit(kind, operands, dest=dest)
 
     def _flatten(self, kind: Kind, operands: list[int]) -> tuple[Kind, list[int]]:

@@ -112,6 +112,7 @@ def fill_bytes(m: Algebra[W, F, T], array: W, start: W, count: W, value: W) -> N
 
 def copy_words(m: Algebra[W, F, T], target: W, at: W, source: W, start: W, count: W) -> None:
     """Copy `count` elements as if through a third array; a range outside traps and changes nothing."""
+    m.trap_if(m.either(m.eq(target, m.word(0)), m.eq(source, m.word(0))), m.word(Trap.NULL_REF))  # before any bound
     _range(m, target, at, count)
     _range(m, source, start, count)
     m.charge(m.shr_u(count, m.word(WORDS_PER_CYCLE)))
@@ -120,6 +121,7 @@ def copy_words(m: Algebra[W, F, T], target: W, at: W, source: W, start: W, count
 
 def copy_bytes(m: Algebra[W, F, T], target: W, at: W, source: W, start: W, count: W) -> None:
     """Copy `count` elements as if through a third array; a range outside traps and changes nothing."""
+    m.trap_if(m.either(m.eq(target, m.word(0)), m.eq(source, m.word(0))), m.word(Trap.NULL_REF))  # before any bound
     _range(m, target, at, count)
     _range(m, source, start, count)
     m.charge(m.shr_u(count, m.word(BYTES_PER_CYCLE)))

@@ -103,20 +103,14 @@ def test_every_form_is_carried_out_by_a_vector(form):
     assert form in {name for name, _ in union("forms")}
 
 
-@pytest.mark.parametrize(
-    "row", [row for row in ROWS if row.effect.startswith(("number number", "same"))], ids=lambda row: row.name
-)
+TAKES_TWO_NUMBERS = [row for row in ROWS if row.effect.startswith(("number number", "same same"))]
+
+
+@pytest.mark.parametrize("row", TAKES_TWO_NUMBERS, ids=lambda row: row.name)
 def test_every_promotion_is_carried_out_by_a_vector(row):
-    if len(row.forms) == 2:
-        on_ints, on_floats = row.forms
-        wanted = {(on_ints.name, 0)} | {(on_floats.name, mask) for mask in (0b00, 0b01, 0b10)}
-        assert wanted <= union("forms")
-    assert all(
-        form.takes != "FF" or mask in (0, 1, 2)
-        for form in row.forms
-        for name, mask in union("forms")
-        if name == form.name
-    )
+    on_ints, on_floats = row.forms
+    none, left, right = 0b00, 0b01, 0b10
+    assert {(on_ints.name, none), *((on_floats.name, promoted) for promoted in (none, left, right))} <= union("forms")
 
 
 @pytest.mark.parametrize("name", ["EQ", "NEQ"])

@@ -10,15 +10,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import chain, product
 from random import Random
 from typing import Any
 
 import pytest
 
 from pbs.isa.table import ROWS, Flow, Form, Instruction
-from pbs.loader import Image, load
-from pbs.loader.toolchain import assemble
+from pbs.loader import Image, assemble, load
 from pbs.vm.exact_words import ExactWords
 from pbs.vm.kinds import KINDS, STEPS, Kind
 from pbs.vm.lower import lower
@@ -56,6 +55,7 @@ FLOATS = tuple(
 EDGES = {"int": INTS, "float": FLOATS, "bool": (0, 1)}
 KIND_OF = {"W": "int", "F": "float", "T": "bool"}
 VALUE_WORDS = {"number", "same", "int", "float", "bool", "->"}
+AT_ONCE = 8  # results of one function
 DRAWS = 10  # for each pair of instructions
 
 Outcome = tuple[int, ...] | str  # results, or the trap's name and pc
@@ -183,32 +183,39 @@ def over_parameters(shape: Shape) -> Functions:
 
 
 def over_one_literal(shape: Shape, which: int) -> Functions:
-    """One of two operands in the code, for every edge value a function."""
+    """One of two operands in the code. Several at a time give several results, where that is only computing."""
     functions = Functions()
     constant, free = shape.takes[which], shape.takes[1 - which]
-    for value, ending in product(EDGES[constant], endings(shape)):
+    arguments = [(word,) for word in EDGES[free]]
+    computing = []
+    for value in EDGES[constant]:
         pushes = ["GET_LOCAL 0", literal(value, constant)]
-        lines = [*(pushes if which else reversed(pushes)), shape.row.name, *ending]
-        functions.add([free], [shape.gives], lines, ((word,) for word in EDGES[free]))
+        computing.append([*(pushes if which else reversed(pushes)), shape.row.name])
+    for lines in several(computing, AT_ONCE if shape.form.effects.pure else 1):
+        functions.add([free], [shape.gives] * len(lines), [*chain(*lines), "RET"], arguments)
+    for lines, ending in product(computing, endings(shape)[1:]):
+        functions.add([free], [shape.gives], [*lines, *ending], arguments)
     return functions
 
 
 def over_literals(shape: Shape, known: dict[tuple[int, ...], Outcome]) -> Functions:
-    """All operands in the code. What is known not to trap goes into functions of many results."""
+    """All operands in the code; those that are known to trap each by itself."""
     functions = Functions()
-    first, *rest = (EDGES[kind] for kind in shape.takes)
-    for left in first:
-        lines: list[str] = []
-        results = 0
-        for given in product((left,), *rest):
-            computing = [*(literal(word, kind) for word, kind in zip(given, shape.takes, strict=True)), shape.row.name]
-            if isinstance(known[given], str):
-                functions.add([], [shape.gives], [*computing, "RET"], [()])
-            else:
-                lines += computing
-                results += 1
-        functions.add([], [shape.gives] * results, [*lines, "RET"], [()])
+    computing = {
+        given: [*(literal(word, kind) for word, kind in zip(given, shape.takes, strict=True)), shape.row.name]
+        for given in known
+    }
+    for lines in several([lines for given, lines in computing.items() if not isinstance(known[given], str)], AT_ONCE):
+        functions.add([], [shape.gives] * len(lines), [*chain(*lines), "RET"], [()])
+    for given, lines in computing.items():
+        if isinstance(known[given], str):
+            functions.add([], [shape.gives], [*lines, "RET"], [()])
     return functions
+
+
+def several(items: list[list[str]], count: int) -> Iterator[list[list[str]]]:
+    """The items, that many at a time."""
+    return (items[i : i + count] for i in range(0, len(items), count))
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
@@ -234,7 +241,7 @@ def test_the_engines_agree_on_literals_and_literals_are_no_other_than_parameters
 
 def test_the_shapes_are_all_there():
     assert (len(INTS), len(FLOATS), len(set(INTS)), len(set(FLOATS))) == (24, 32, 24, 32)
-    assert len(SHAPES) == 92
+    assert len(SHAPES) == 86
     assert {shape.row.name for shape in SHAPES if not shape.form.effects.pure} == {
         "DIV",
         "MOD",
@@ -294,10 +301,20 @@ def over_values(kind: Kind) -> bool:
     for tree in inside:
         inside += [part for part in tree[1:] if isinstance(part, tuple)]
     known = COMPUTING | TRANSPARENT | {"="}
-    return (kind[0] in known or kind[0].startswith(("ARRAY_GET", "ARRAY_SET"))) and all(tree[0] in known for tree in inside[1:])
+    return (kind[0] in known or kind[0].startswith(("ARRAY_GET", "ARRAY_SET"))) and all(
+        tree[0] in known for tree in inside[1:]
+    )
 
 
-KINDS_OVER_VALUES = sorted((kind for kind in KINDS if over_values(kind)), key=str)
+# No verified program comes to these: a constant array is a string or null, and null alone has no elements.
+IMPOSSIBLE = {("ARRAY_GET.word", "k", "r"), ("ARRAY_GET.float", "k", "r")}
+# These could be, and are not: such a test of two slots is turned round before it could join the step in front of it.
+TURNED_ROUND = {
+    ("JMP_IF_TRUE", (test, ("=", (step, "r", "k")), "r"))
+    for test in ("GT.int", "LTE.int")
+    for step in ("ADD.int", "SUB.int")
+}
+KINDS_OVER_VALUES = sorted((kind for kind in KINDS - IMPOSSIBLE if over_values(kind)), key=str)
 
 
 @dataclass
@@ -334,7 +351,7 @@ class Written:
         self.lines += [f".local array: {array}", f"PUSH_I32 {LENGTH}", f"NEW_ARRAY {array}", "SET_LOCAL array"]
         for i in range(LENGTH):
             self.lines += ["GET_LOCAL array", f"PUSH_I32 {i}", literal(EDGES[element][i + 9], element), "ARRAY_SET"]
-        self.lines.append("GET_LOCAL array")
+        self.lines.append("GET_LOCAL array" if kind[1] == "r" else 'PUSH_CONST "text"')
         for part, letter in zip(kind[2:], STEPS[kind[0]].takes[1:], strict=True):
             self.push(part, KIND_OF[letter])
         self.lines.append(kind[0].partition(".")[0])
@@ -354,7 +371,7 @@ class Written:
             self.lines.append(f"GET_LOCAL p{len(self.takes)}")
             self.takes.append(kind)
         elif part == "s":
-            self.lines.append(literal(self.rng.choice([word for word in INTS if word < 1 << 16]), kind))
+            self.lines.append(literal(self.rng.choice([word for word in INTS if 2 < word < 1 << 16]), kind))
         elif part == "k":
             self.lines.append(literal(self.rng.choice(EDGES[kind]), kind))
         elif part[0] == "=":
@@ -368,7 +385,9 @@ class Written:
         """Draws of edge values; of indices too, where they are wanted."""
         for i in range(DRAWS):
             indices = [0, 1, 2, 3, 4, MASK]
-            yield [self.rng.choice(indices if small and i % 3 and kind == "int" else EDGES[kind]) for kind in self.takes]
+            yield [
+                self.rng.choice(indices if small and i % 3 and kind == "int" else EDGES[kind]) for kind in self.takes
+            ]
 
 
 def functions_for(kinds: Iterable[Kind]) -> Functions:
@@ -398,7 +417,7 @@ def test_the_engines_agree_on_every_kind_of_record_over_values(root):
 
 
 def test_every_kind_of_record_over_values_is_reached():
-    assert set(KINDS_OVER_VALUES) <= kinds_in(functions_for(KINDS_OVER_VALUES))
+    assert set(KINDS_OVER_VALUES) - kinds_in(functions_for(KINDS_OVER_VALUES)) == TURNED_ROUND
 
 
 # ---- these checks can fail ----------------------------------------------------------------------------------------------

@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 
-from pbs.loader import Image, load
-from pbs.loader.toolchain import assemble
+from pbs.loader import Image, assemble, load
 from pbs.vm.machine import Machine, Trapped
 from tests.conformance.vectors import NAN_WORD, is_nan, literal
 from tests.support.compare import CONFIGURATIONS, SMALL, machine_on
@@ -26,34 +25,22 @@ DATA = Path(__file__).resolve().parents[2].parent / "shared" / "vectors" / "wasm
 
 SIGN = 1 << 63
 UNARY_FLOATS = {
-    "abs": "ABS",
-    "neg": "NEG",
-    "sqrt": "SQRT",
-    "floor": "FLOOR",
-    "ceil": "CEIL",
-    "trunc": "TRUNC",
-    "nearest": "NEAREST",
-}
+    "abs": "ABS", "neg": "NEG", "sqrt": "SQRT", "floor": "FLOOR", "ceil": "CEIL", "trunc": "TRUNC", "nearest": "NEAREST",
+}  # fmt: skip
 BINARY_FLOATS = {
-    "add": "ADD",
-    "sub": "SUB",
-    "mul": "MUL",
-    "div": "DIV",
-    "min": "MIN",
-    "max": "MAX",
-    "copysign": "COPYSIGN",
-}
+    "add": "ADD", "sub": "SUB", "mul": "MUL", "div": "DIV", "min": "MIN", "max": "MAX", "copysign": "COPYSIGN",
+}  # fmt: skip
 TESTS = {"eq": "EQ", "ne": "NEQ", "lt": "LT", "le": "LTE", "gt": "GT", "ge": "GTE"}
 UNARY_INTS = {"clz": "CLZ", "ctz": "CTZ", "popcnt": "POPCNT"}
 BINARY_INTS = {
-    **{"add": "ADD", "sub": "SUB", "mul": "MUL", "div_s": "DIV", "rem_s": "MOD", "div_u": "DIV_U", "rem_u": "MOD_U"},
-    **{"and": "BIT_AND", "or": "BIT_OR", "xor": "BIT_XOR", "shl": "SHL", "shr_s": "SHR", "shr_u": "SHR_U"},
-    **{"rotl": "ROTL", "rotr": "ROTR"},
-}
+    "add": "ADD", "sub": "SUB", "mul": "MUL", "div_s": "DIV", "rem_s": "MOD", "div_u": "DIV_U", "rem_u": "MOD_U",
+    "and": "BIT_AND", "or": "BIT_OR", "xor": "BIT_XOR", "shl": "SHL", "shr_s": "SHR", "shr_u": "SHR_U",
+    "rotl": "ROTL", "rotr": "ROTR",
+}  # fmt: skip
 INT_TESTS = {
-    **{"eq": "EQ", "ne": "NEQ", "lt_s": "LT", "le_s": "LTE", "gt_s": "GT", "ge_s": "GTE"},
-    **{"lt_u": "LT_U", "le_u": "LTE_U", "gt_u": "GT_U", "ge_u": "GTE_U"},
-}
+    "eq": "EQ", "ne": "NEQ", "lt_s": "LT", "le_s": "LTE", "gt_s": "GT", "ge_s": "GTE",
+    "lt_u": "LT_U", "le_u": "LTE_U", "gt_u": "GT_U", "ge_u": "GTE_U",
+}  # fmt: skip
 Shape = tuple[tuple[str, ...], tuple[str, ...], str]  # operand types, instructions, result type
 
 # Every operator with an instruction of its own meaning
@@ -84,16 +71,16 @@ NO_ROW = {
 
 # How many vectors there are of each operator that is run
 COUNTS = {
-    **{"f64.abs": 14, "f64.add": 222, "f64.ceil": 13, "f64.convert_i64_s": 6, "f64.copysign": 158, "f64.div": 228},
-    **{"f64.eq": 181, "f64.floor": 7, "f64.ge": 192, "f64.gt": 210, "f64.le": 211, "f64.lt": 186, "f64.max": 207},
-    **{"f64.min": 196, "f64.mul": 238, "f64.ne": 212, "f64.nearest": 16, "f64.neg": 9, "f64.reinterpret_i64": 9},
-    **{"f64.sqrt": 28, "f64.sub": 220, "f64.trunc": 12, "i64.add": 3, "i64.and": 3, "i64.clz": 5, "i64.ctz": 4},
-    **{"i64.div_s": 12, "i64.div_u": 11, "i64.eq": 6, "i64.eqz": 2, "i64.ge_s": 9, "i64.ge_u": 8, "i64.gt_s": 7},
-    **{"i64.gt_u": 4, "i64.le_s": 8, "i64.le_u": 9, "i64.lt_s": 9, "i64.lt_u": 9, "i64.mul": 5, "i64.ne": 8},
-    **{"i64.or": 6, "i64.popcnt": 4, "i64.reinterpret_f64": 4, "i64.rem_s": 7, "i64.rem_u": 13, "i64.rotl": 6},
-    **{"i64.rotr": 7, "i64.shl": 5, "i64.shr_s": 5, "i64.shr_u": 11, "i64.sub": 4, "i64.trunc_f64_s": 13},
-    **{"i64.trunc_sat_f64_s": 13, "i64.xor": 3},
-}
+    "f64.abs": 14, "f64.add": 222, "f64.ceil": 13, "f64.convert_i64_s": 6, "f64.copysign": 158, "f64.div": 228,
+    "f64.eq": 181, "f64.floor": 7, "f64.ge": 192, "f64.gt": 210, "f64.le": 211, "f64.lt": 186, "f64.max": 207,
+    "f64.min": 196, "f64.mul": 238, "f64.ne": 212, "f64.nearest": 16, "f64.neg": 9, "f64.reinterpret_i64": 9,
+    "f64.sqrt": 28, "f64.sub": 220, "f64.trunc": 12, "i64.add": 3, "i64.and": 3, "i64.clz": 5, "i64.ctz": 4,
+    "i64.div_s": 12, "i64.div_u": 11, "i64.eq": 6, "i64.eqz": 2, "i64.ge_s": 9, "i64.ge_u": 8, "i64.gt_s": 7,
+    "i64.gt_u": 4, "i64.le_s": 8, "i64.le_u": 9, "i64.lt_s": 9, "i64.lt_u": 9, "i64.mul": 5, "i64.ne": 8,
+    "i64.or": 6, "i64.popcnt": 4, "i64.reinterpret_f64": 4, "i64.rem_s": 7, "i64.rem_u": 13, "i64.rotl": 6,
+    "i64.rotr": 7, "i64.shl": 5, "i64.shr_s": 5, "i64.shr_u": 11, "i64.sub": 4, "i64.trunc_f64_s": 13,
+    "i64.trunc_sat_f64_s": 13, "i64.xor": 3,
+}  # fmt: skip
 TRAPS = {
     "integer divide by zero": "DIV_ZERO",
     "integer overflow": "INT_OVERFLOW",

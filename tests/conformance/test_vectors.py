@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from pbs.contract import PbsError
+from pbs.contract import PbsError, UsageError
 from pbs.isa.table import ROWS
-from pbs.loader import load
-from pbs.loader.toolchain import assemble
+from pbs.loader import assemble, load
 from pbs.vm import layout
 from pbs.vm.exact_words import ExactWords
 from pbs.vm.kernels import coroutines
-from pbs.vm.machine import FrameResult, Machine, Status
+from pbs.vm.machine import FrameResult, Machine, Status, Trapped
 from tests.conformance.vectors import (
     FOLDER,
     Vector,
@@ -84,12 +83,12 @@ def state_at_end(machine: Machine) -> dict[str, Any]:
     return state
 
 
-def check_every_budget(vector: Vector) -> int:
-    """Cut the scenario at every budget on every engine. How many budgets that were; none for a long program."""
+def check_every_budget(vector: Vector) -> None:
+    """Cut the scenario at every budget on every engine, unless it is a long one."""
     whole, results, _ = run_in_slices(vector, "reference", None)
     longest = max(result.cycles for result in results)
     if longest > SMALL_PROGRAM_CYCLES:
-        return 0
+        return
     outcome, end = observed(results, whole), state_at_end(whole)
     for budget in range(longest + 2):
         stops_of_reference: list[Any] = []
@@ -101,17 +100,14 @@ def check_every_budget(vector: Vector) -> int:
             assert machine.cycles == whole.cycles, where
             if engine == "reference":
                 stops_of_reference = stops
-            assert [differences(a, b) for a, b in zip(stops, stops_of_reference, strict=True)] == [[]] * len(stops), (
-                where
-            )
+            apart = [differences(a, b) for a, b in zip(stops, stops_of_reference, strict=True)]
+            assert not any(apart), f"{where}: {apart}"
         assert stops_of_reference or budget >= longest, f"{vector.id}: budget {budget} paid for {longest} cycles"
     for engine in ENGINES:
         machine = Machine(image_of(vector), engine=engine)
-        one_by_one = [
-            machine.run_frame(input_of(tick), budget=1, ticks=MOST_TICKS) for tick in vector.frames[: len(results)]
-        ]
+        ticks = vector.frames[: len(results)]
+        one_by_one = [machine.run_frame(input_of(tick), budget=1, ticks=MOST_TICKS) for tick in ticks]
         assert observed(one_by_one, machine) == outcome, f"{vector.id} on {engine}, a cycle at a time"
-    return longest + 2
 
 
 @pytest.mark.parametrize("vector", [v for v in all_vectors() if not v.is_row], ids=lambda vector: vector.id)
@@ -146,6 +142,73 @@ def test_a_long_run_of_instructions_is_cut_so_that_a_budget_is_met_closely(confi
         result = machine_on(image, configuration).run_frame(budget=budget)
         assert (result.status, result.cycles) == (Status.UNFINISHED, cycles)
     assert machine_on(image, configuration).run_frame(budget=3000).status is Status.HALTED
+
+
+# ---- what a vector cannot say -------------------------------------------------------------------------------------------
+
+# Each of these starts a block, so a machine can be stopped right in front of it.
+BULK = {"NEW_ARRAY", "ARRAY_FILL", "ARRAY_COPY"}
+BULK_TRAPS = [
+    scenario
+    for vector in all_vectors()
+    for scenario, call in zip(in_frames(vector), vector.calls, strict=False)
+    if call.trap and call.trap.at in BULK
+]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_instruction_that_traps_changes_nothing_else(engine):
+    assert BULK_TRAPS
+    for vector in BULK_TRAPS:
+        machine, (result,), _ = run_in_slices(vector, engine, None)
+        stops = (run_in_slices(vector, engine, budget)[2] for budget in range(result.cycles, -1, -1))
+        before = next(states[-1] for states in stops if states)
+        changed = differences(before, dump(machine))
+        assert not {"globals", "heap", "heap_order", "info", "objects"} & set(changed), f"{vector.id}: {changed}"
+
+
+CALLED = """
+.global n: int
+.func main() -> ()
+    FRAME_SYNC
+    GET_GLOBAL n
+    POP
+    HALT
+.end
+.func add(a: int) -> (int)
+    GET_GLOBAL n
+    GET_LOCAL a
+    ADD
+    DUP
+    SET_GLOBAL n
+    RET
+.end
+.func fail() -> ()
+    PUSH_I32 1
+    PUSH_I32 0
+    DIV
+    POP
+    RET
+.end
+.export add
+.export fail
+"""
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+def test_calls_between_frames_are_paid_by_the_machine_and_by_no_frame(configuration):
+    machine = machine_on(load(assemble(CALLED), limits=SMALL), configuration)
+    assert machine.call("add", [5]) == (5,)
+    assert machine.cycles == 9
+    assert (machine.run_frame().cycles, machine.cycles) == (1, 10)
+    assert machine.call("add", [-7 & (1 << 64) - 1]) == (-2 & (1 << 64) - 1,)
+    with pytest.raises(Trapped) as trapped:
+        machine.call("fail")
+    record = trapped.value.record
+    assert (record.code.name, record.pc, record.frame, record.cycles) == ("DIV_ZERO", 12, 1, 25)
+    assert (machine.ended, machine.trap) == (True, record)
+    with pytest.raises(UsageError):
+        machine.run_frame()
 
 
 # ---- these checks can fail ----------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The conformance vectors: what they may say, the programs they stand for, and how an engine is held against them.
 
-A file is a mapping: `about` says what it holds, `common` is assembly that each of its programs gets, `vectors` is the list. Expected
-values come from the specification. A vector has one of three shapes:
+A file is a mapping: `about` says what it holds, `common` is assembly that each of its programs gets, `vectors` is the list.
+Expected values come from the specification, never from a run. A vector has one of three shapes:
 
 row     One instruction over values. `row`, `takes`, `gives`, and `cases`: the operands, then the result or the name of a trap.
         Each case is run with every operand as a parameter and as a literal in the code, tests also as conditions of jumps.
@@ -11,8 +11,8 @@ frames  A whole `program`, and what comes of each call of `run_frame`: `times`, 
         `cycles`, `ticks`, `host_calls`, `heap`, `globals`, `trap` come out. An unfinished frame goes on at the next one.
 
 Values: ints are signed numbers, floats have a point or an exponent or are "nan", "inf", "-inf"; a quoted "0x..." is a bit
-pattern of either. NaN results are a class. A trap is `{code, at, pc, cycles, in, frame}`: `at` is the instruction, `in` the function,
-`test` where it is not said (in frames: `main`). `limits` are over `tests.support.compare.SMALL`.
+pattern of either. NaN results are a class. A trap is `{code, at, pc, cycles, in, frame}`: `at` is the instruction, `in` the
+function, `test` where it is not said (in frames: `main`). `limits` are over `tests.support.compare.SMALL`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ from typing import Any
 
 from pbs.contract import strict_yaml
 from pbs.isa.types import BOOL, FLOAT
-from pbs.loader import Image, load
-from pbs.loader.toolchain import assemble
+from pbs.loader import Image, assemble, load
 from pbs.vm import layout
 from pbs.vm.machine import Input, Machine, Trapped, TrapRecord
 from tests.support.compare import SMALL, machine_on

@@ -30,6 +30,7 @@ SMALL = replace(
     host_calls=60,
     log_bytes=200,
 )
+ROOMY = replace(SMALL, heap_words=4000, objects=400)
 CONFIGURATIONS = ("reference", "interpreter", "no accumulators", "no fusion", "plain")
 
 

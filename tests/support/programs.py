@@ -126,6 +126,7 @@ class _Generator:
     def __init__(self, rng: Random, size: int) -> None:
         self.rng = rng
         self.size = size
+        self.careful = rng.random() < 0.6  # most programs should get far; the others trap early
         self.constants: list[Constant] = [
             Constant(b"hello"),
             Constant(7),
@@ -164,7 +165,14 @@ class _Generator:
 
     def _function(self, index: int) -> Function:
         signature, captures, may_stop = self.shapes[index]
-        body = _Body(self, index, signature, captures, may_stop, max(2, self.size // len(self.shapes)))
+        body = _Body(
+            self,
+            index,
+            signature,
+            captures,
+            may_stop,
+            self.size if index == 0 else max(2, self.size // len(self.shapes)),
+        )
         return Function(
             signature=signature, captures=captures, locals=body.locals, max_stack=0, code=body.code.layout()
         )
@@ -238,6 +246,10 @@ class _Body:
             if is_ref(self.slots[slot]) and self.rng.random() < 0.85:
                 self._fresh(self.slots[slot])
                 self.emit("SET_LOCAL", slot)
+            elif self.slots[slot] in (INT, FLOAT) and self.rng.random() < 0.7:
+                self._leaf(self.slots[slot], 0)
+                self.emit("SET_LOCAL", slot)
+                self.stack.pop()
         if self.index == 0:
             for index, slot_type in enumerate(self.g.globals):
                 if is_ref(slot_type) and self.rng.random() < 0.85:
@@ -331,7 +343,7 @@ class _Body:
             self._store(rng.choice(tuple(ELEMENTS)))
         elif roll < 52:
             index = rng.randrange(len(NODE_FIELDS))
-            self.push(NODE, 1)
+            self._object(NODE, 1)
             self.push(NODE_FIELDS[index], 1)
             self.emit("SET_FIELD", index)
             del self.stack[-2:]
@@ -352,8 +364,19 @@ class _Body:
             self.mark(skip)
         elif roll < 80:
             self.emit("NOP")
+        elif roll < 92:
+            self._calculate()
         else:
             self.push(rng.choice(VALUES), 0)
+
+    def _calculate(self) -> None:
+        """Some arithmetic, kept in a global or returned to the stack, so that it is seen."""
+        wanted = self.rng.choice((INT, INT, FLOAT, BOOL))
+        self._compute(wanted, 0)
+        homes = [index for index, slot_type in enumerate(self.g.globals) if slot_type == wanted]
+        if homes:
+            self.emit("SET_GLOBAL", self.rng.choice(homes))
+            self.stack.pop()
 
     def _branch(self, depth: int) -> None:
         rng = self.rng
@@ -404,14 +427,26 @@ class _Body:
 
     def _index(self) -> None:
         """An index that is mostly inside of a small array."""
-        if self.rng.random() < 0.97:
-            self.emit("PUSH_I32", self.rng.randrange(0, 3))
+        if self.rng.random() < (0.999 if self.g.careful else 0.97):
+            self.emit("PUSH_I32", self.rng.randrange(0, 2))
             self.stack.append(INT)
         else:
             self.push(INT, 2)
 
+    def _object(self, wanted: int, depth: int) -> None:
+        """A ref to an array or record to work on; a careful program looks whether it is null, and makes one if so."""
+        self.push(wanted, depth)
+        if self.g.careful:
+            there = self.label()
+            self.emit("DUP")
+            self.emit("IS_NULL")
+            self.emit("JMP_IF_FALSE", there)
+            self.emit("POP")
+            self._fresh(wanted)
+            self.mark(there)
+
     def _store(self, array: int) -> None:
-        self.push(array, 1)
+        self._object(array, 1)
         self._index()
         self.push(ELEMENTS[array], 1)
         self.emit("ARRAY_SET")
@@ -419,7 +454,7 @@ class _Body:
 
     def _bulk(self) -> None:
         array = self.rng.choice(tuple(ELEMENTS))
-        self.push(array, 1)
+        self._object(array, 1)
         self._index()
         if self.rng.random() < 0.5:
             self._index()
@@ -427,7 +462,7 @@ class _Body:
             self.emit("ARRAY_FILL")
             del self.stack[-4:]
         else:
-            self.push(array, 1)
+            self._object(array, 1)
             self._index()
             self._index()
             self.emit("ARRAY_COPY")
@@ -502,9 +537,10 @@ class _Body:
         elif wanted == BOOL:
             self.emit("PUSH_BOOL", rng.randrange(2))
         elif wanted == BYTES and rng.random() < 0.5:
-            self.emit("PUSH_CONST", rng.choice((0, 3)))
+            self.emit("PUSH_CONST", 0 if self.g.careful else rng.choice((0, 3)))
         elif wanted in ELEMENTS:
-            self.emit("PUSH_I32", rng.randrange(3, 7) if rng.random() < 0.9 else rng.randrange(-1, 3))
+            usual = self.g.careful or rng.random() < 0.9
+            self.emit("PUSH_I32", rng.randrange(3, 7) if usual else rng.randrange(-1, 3))
             self.emit("NEW_ARRAY", wanted - 16)
         elif wanted == NODE:
             self.emit("NEW_RECORD", NODE - 16)
@@ -577,9 +613,18 @@ class _Body:
         elif takes == "array":
             takes = (rng.choice(tuple(ELEMENTS)),)
         assert not isinstance(takes, str)
+        name = row.name
         for slot_type in takes:
-            self.push(slot_type, depth + 1)
-        self.emit(row.name)
+            if name == "ARRAY_LEN":
+                self._object(slot_type, depth + 1)
+            else:
+                self.push(slot_type, depth + 1)
+        if self.g.careful and name in ("DIV", "MOD", "DIV_U", "MOD_U") and takes[-1] == INT:
+            self.emit("PUSH_I32", rng.choice((1, 3, 5)))  # never zero
+            self.emit("BIT_OR")
+        elif self.g.careful and name == "FLOAT_TO_INT":
+            name = "FLOAT_TO_INT_SAT"
+        self.emit(name)
         del self.stack[height:]
         self.stack.append(wanted)
         return True
@@ -618,12 +663,12 @@ class _Body:
         self.emit("INTRINSIC", standard().intrinsics["coroutine.state/1"].number)
 
     def _array_get(self, array: int, depth: int) -> None:
-        self.push(array, depth + 1)
+        self._object(array, depth + 1)
         self._index()
         self.emit("ARRAY_GET")
 
     def _get_field(self, index: int, depth: int) -> None:
-        self.push(NODE, depth + 1)
+        self._object(NODE, depth + 1)
         self.emit("GET_FIELD", index)
 
     def _call(self, wanted: int, depth: int) -> bool:
@@ -635,7 +680,7 @@ class _Body:
             assert isinstance(entry, FunctionType)
             if not entry.results or entry.results[-1] != wanted or (stops and not self.may_stop):
                 continue
-            if index < self.index or (index == self.index and rng.random() < 0.7) or index == 0:
+            if index < self.index or (index == self.index and rng.random() < 0.95) or index == 0:
                 continue
             height = len(self.stack)
             for slot_type in entry.params:

@@ -1,8 +1,9 @@
-from dataclasses import FrozenInstanceError, asdict
+from dataclasses import FrozenInstanceError, asdict, replace
 
 import pytest
 
-from pbs.contract.limits import DEFAULT_PROFILE, LIMIT_NAMES, PROFILES
+from pbs.contract import Rejected
+from pbs.contract.limits import DEFAULT_PROFILE, LARGEST, LIMIT_NAMES, PROFILES, SMALLEST, check_limits
 from pbs.contract.schemas import schema
 
 ASKED = schema("manifest")["properties"]["limits"]["properties"]
@@ -43,3 +44,44 @@ def test_limits_cannot_be_changed():
         PROFILES["JAM"].heap_words = 1
     with pytest.raises(TypeError):
         PROFILES["JAM"] = PROFILES["STANDARD"]
+
+
+# ---- what a machine can have
+
+
+@pytest.mark.parametrize("limits", [SMALLEST, LARGEST, *PROFILES.values()])
+def test_the_ends_and_every_profile_are_allowed(limits):
+    check_limits(limits)
+
+
+def test_the_smallest_is_what_a_manifest_may_ask_for_and_the_largest_is_the_largest_profile():
+    assert {name: ASKED[name]["minimum"] for name in LIMIT_NAMES} == asdict(SMALLEST)
+    assert PROFILES["ADVANCED"] == LARGEST
+
+
+def refused(limits):
+    with pytest.raises(Rejected) as caught:
+        check_limits(limits)
+    found = [caught.value.diagnostic, *caught.value.findings]
+    assert {finding.code for finding in found} == {"limits_invalid"}
+    return [(finding.subject, finding.required, finding.available) for finding in found]
+
+
+@pytest.mark.parametrize("name", LIMIT_NAMES)
+def test_a_limit_beyond_the_ends_is_refused(name):
+    least, most = getattr(SMALLEST, name), getattr(LARGEST, name)
+    for value in (least - 1, most + 1, -(2**63), 2**64):
+        assert refused(replace(LARGEST, **{name: value})) == [(name, f"{least} to {most}", str(value))]
+
+
+@pytest.mark.parametrize("value", [5000.0, True, "5000", None])
+def test_a_limit_is_an_int(value):
+    assert [name for name, _, _ in refused(replace(LARGEST, heap_words=value))] == ["heap_words"]
+
+
+def test_all_wrong_limits_are_named_in_their_order():
+    assert [name for name, _, _ in refused(replace(LARGEST, log_bytes=-1, frame_cycles=0, objects=0))] == [
+        "frame_cycles",
+        "objects",
+        "log_bytes",
+    ]

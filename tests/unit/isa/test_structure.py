@@ -96,9 +96,8 @@ def test_tables_that_fit_have_no_findings():
         ({"exports": (Export(name="a", function=3),)}, [("function_index_invalid", "a")]),
         ({"exports": (Export(name="a", function=2**32 - 1),)}, [("function_index_invalid", "a")]),
         ({"exports": (Export(name="a", function=2),)}, [("call_target_invalid", "a")]),
-        ({"exports": (Export(name="a", function=0), Export(name="b", function=0), Export(name="a",
-        function=1))}, [("export_repeated", "a")]),
-        # what is imported
+        ({"exports": tuple(Export(name=name, function=0) for name in "aba")}, [("export_repeated", "a")]),
+        # host calls
         ({"imports": GOOD.imports * 2}, [("host_call_repeated", "a.b/1")]),
         ({"imports": (*GOOD.imports, replace(GOOD.imports[0], version=2))}, []),
         ({"imports": (replace(GOOD.imports[0], params=(BYTE,)),)}, [("type_invalid", "a.b/1")]),
@@ -117,7 +116,8 @@ def test_tables_that_do_not_fit_are_named(changes, expected):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"constants": (Constant(1),) * MAX_CONSTANTS}, {"types": (*TYPES, *(RecordType(()),) * (MAX_TYPES - 5))}, {"globals": (INT,) * MAX_GLOBALS},
+        {"constants": (Constant(1),) * MAX_CONSTANTS}, {"types": (*TYPES, *(RecordType(()),) * (MAX_TYPES - 5))},
+        {"globals": (INT,) * MAX_GLOBALS},
         {"constants": (Constant(b"x" * MAX_STRING_BYTES),)}, {"types": (*TYPES, RecordType((INT,) * MAX_FIELDS))},
         {"functions": (function(max_stack=MAX_STACK, locals=(INT,) * MAX_LOCALS),), "exports": ()},
         {"functions": (function(), function(ADDER, locals=(INT,) * (MAX_LOCALS - 1))), "exports": ()},

@@ -1,0 +1,28 @@
+"""For all tests: the native core is made once before workers share it, and hypothesis draws the same examples every time."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "same every time",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+)
+settings.load_profile("same every time")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make or load every part of the core in the first process, so that workers find it in the cache."""
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    os.environ.pop("PBS_ENGINE", None)
+    os.environ.pop("PBS_VIEW", None)
+    from pbs.host import standard
+    from pbs.vm.native import core
+
+    host = standard()
+    core(host).require(service.module for service in (*host.services.values(), *host.intrinsics.values()))
