@@ -79,8 +79,8 @@ def test_every_cartridge_shows_its_host_calls_and_capabilities(pbs, name):
     identities = [row["identity"] for row in value["host_calls"]]
     assert identities == sorted(identities)
     manifest = (CARTRIDGES / name / "manifest.yaml").read_text()
-    assert identities == [f"{m}.{n}/{v}" for m, n, v in
-                          (line.strip(" -[]").split(", ") for line in manifest.splitlines() if line.strip().startswith("- ["))]  # fmt: skip
+    rows = [line.strip(" -[]").split(", ") for line in manifest.splitlines() if line.strip().startswith("- [")]
+    assert identities == [f"{module}.{member}/{version}" for module, member, version in rows]
     assert {row["capability"] for row in value["host_calls"]} - {None} == set(value["capabilities"])
 
 
@@ -165,7 +165,8 @@ def test_people_read_the_same_as_lines(pbs, tmp_path, snapshot, what):
 @pytest.mark.parametrize(
     ("content", "code"),
     [
-        (b"", "file_unrecognized"), (b"P", "file_unrecognized"), (b"PBS", "file_unrecognized"), (b"PBSI" + bytes(20), "file_unrecognized"),
+        (b"", "file_unrecognized"), (b"P", "file_unrecognized"), (b"PBS", "file_unrecognized"),
+        (b"PBSI" + bytes(20), "file_unrecognized"),
         (b"text", "file_unrecognized"), (b"PBSX", "program_truncated"), (b"PBSC", "cartridge_truncated"),
         (b"PBST", "trace_truncated"), (b"PBSS", "snapshot_malformed"),
     ],

@@ -149,7 +149,8 @@ def test_an_output_must_be_named(pbs, tick):
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (["nothing.cart"], "file_missing"), (["tick.pbx", "--frames", "0"], "usage"), (["tick.pbx", "--engine", "x"], "engine_unknown"),
+        (["nothing.cart"], "file_missing"), (["tick.pbx", "--frames", "0"], "usage"),
+        (["tick.pbx", "--engine", "x"], "engine_unknown"),
         (["tick.pbx", "--input", "nothing"], "file_missing"), (["tick.pbx", "--view", "term"], "view_unavailable"),
     ],
 )  # fmt: skip

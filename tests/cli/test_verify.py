@@ -99,7 +99,11 @@ CHANGES = {
     "a pack": ("capabilities: []}", "capabilities: [], packs: [more@1.0]}", "pack_unavailable"),
     "an entry of the host": ("entries: {", "entries: {step: {owner: host, export: step}, ", "entry_owner_unsupported"),
     "an entry that is not exported": ("entries: {", "entries: {step: {owner: vm, export: step}, ", "entry_export_missing"),
-    "an asset that is not there": ("limits: {", "assets: [{name: a, kind: bitmap, file: a.pbi}]\nlimits: {", "cartridge_member_missing"),
+    "an asset that is not there": (
+        "limits: {",
+        "assets: [{name: a, kind: bitmap, file: a.pbi}]\nlimits: {",
+        "cartridge_member_missing",
+    ),
     "too little stack": ("{profile: JAM}", "{profile: JAM, stack_words: 15}", "manifest_invalid"),
 }  # fmt: skip
 
