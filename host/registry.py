@@ -77,6 +77,7 @@ class Service:
         return bool(self.results) and self.results[0][0] == "status"
 
 
+@cache
 def views_of(function: Callable[..., Any]) -> tuple[str, ...]:
     """The views that a service function asks for, in the order of its parameters."""
     return tuple(name for name in inspect.signature(function).parameters if name in VIEWS)

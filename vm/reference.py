@@ -19,7 +19,7 @@ from ..host import Service
 from ..host.coroutine import ROW_WORDS
 from ..host.devices import HOST_CALLS, HOST_DIGEST
 from ..host.registry import views_of
-from ..isa.table import PROMOTION, Flow, Form, Instruction
+from ..isa.table import PROMOTION, ROWS, Flow, Form, Instruction
 from ..isa.traps import EXCLUDED, Trap
 from ..isa.types import (
     BOOL,
@@ -47,6 +47,11 @@ from .kernels.rebind import Rebinding
 from .views import asset_memory, plain_views
 
 Value = Any  # int, float, bool or Ref
+
+_FORMS: Mapping[int, Mapping[str, Form]] = {
+    row.opcode: {form.name.partition(".")[2]: form for form in row.forms} for row in ROWS
+}
+_CLASSES: Mapping[Any, type] = {INT: int, FLOAT: float, BOOL: bool}  # of a slot type; all others are refs
 
 
 class Ref(int):
@@ -228,10 +233,10 @@ class Reference(ExactWords):
         resolved, promoted = frame.facts.resolved[position]
         if form is not resolved:
             raise InternalError(f"{row.name} is {form.name} by its operands, not {resolved and resolved.name}")
-        words = [
-            self._operand(kind, operand, bool(promoted >> i & 1))
-            for i, (kind, operand) in enumerate(zip(form.takes, operands, strict=False))
-        ]
+        words = []
+        for kind, operand in zip(form.takes, operands, strict=False):
+            words.append(self._operand(kind, operand, promoted & 1))
+            promoted >>= 1
         result = form.meaning(self, *words, *operands_after)
         if count:
             del frame.stack[-count:]
@@ -244,7 +249,7 @@ class Reference(ExactWords):
             raise Trapped(Trap.STACK_UNDERFLOW)
         return frame.stack[len(frame.stack) - count :]
 
-    def _operand(self, kind: str, value: Value, promoted: bool) -> Value:
+    def _operand(self, kind: str, value: Value, promoted: int) -> Value:
         """The operand as the algebra's kind `W`, `F` or `T`."""
         if kind == "F":
             if promoted and type(value) is int:
@@ -262,9 +267,9 @@ class Reference(ExactWords):
         """Which form runs, found from the values alone."""
         if len(row.forms) == 1:
             return row.forms[0]
-        names = {form.name.partition(".")[2]: form for form in row.forms}
+        names = _FORMS[row.opcode]
         if "int" in names:
-            return names["float" if any(type(operand) is float for operand in operands) else "int"]
+            return names["float" if float in map(type, operands) else "int"]
         return names[storage(self._storage_type(frame, row, immediates, operands))]
 
     def _storage_type(
@@ -568,14 +573,12 @@ class Reference(ExactWords):
     def _check_block(self, frame: Frame, block: Block) -> None:
         """The verifier's beliefs at the start of a block, held against the values."""
         types = (*frame.facts.slots, *block.stack)
-        values = (*frame.locals, *frame.stack)
+        values: tuple[Value, ...] = (*frame.locals, *frame.stack)
         if len(types) != len(values):
             raise InternalError(f"{len(values)} live values at {frame.function}:{frame.pc}, {len(types)} proved")
         for value, slot_type in zip(values, types, strict=True):
-            wanted = {INT: int, FLOAT: float, BOOL: bool}.get(slot_type, Ref)
-            if type(value) is not wanted or (
-                isinstance(value, Ref) and value and self.dynamic_type(value) != slot_type
-            ):
+            wanted = _CLASSES.get(slot_type, Ref)
+            if type(value) is not wanted or (wanted is Ref and value and self.dynamic_type(value) != slot_type):
                 raise InternalError(f"{value!r} at {frame.function}:{frame.pc}, type {slot_type} proved")
 
 
@@ -585,8 +588,7 @@ def word_of(value: Value) -> int:
 
 
 def _fits(value: Value, closed: ClosedType) -> bool:
-    wanted = {INT: int, FLOAT: float, BOOL: bool}.get(closed, Ref) if isinstance(closed, int) else Ref
-    return type(value) is wanted
+    return type(value) is (_CLASSES.get(closed, Ref) if isinstance(closed, int) else Ref)
 
 
 def _kernels() -> Mapping[str, Any]:
