@@ -578,7 +578,9 @@ class Reference(ExactWords):
             raise InternalError(f"{len(values)} live values at {frame.function}:{frame.pc}, {len(types)} proved")
         for value, slot_type in zip(values, types, strict=True):
             wanted = _CLASSES.get(slot_type, Ref)
-            if type(value) is not wanted or (wanted is Ref and value and self.dynamic_type(value) != slot_type):
+            if type(value) is not wanted or (
+                isinstance(value, Ref) and value and self.dynamic_type(value) != slot_type
+            ):
                 raise InternalError(f"{value!r} at {frame.function}:{frame.pc}, type {slot_type} proved")
 
 
