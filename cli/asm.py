@@ -11,7 +11,7 @@ from ..contract.files import read_bytes
 from ..isa.assembly import MAX_TEXT_BYTES
 from ..loader import assemble, load
 from .options import JSON
-from .output import print_json, say, write_output
+from .output import keep_apart, print_json, say, write_output
 
 
 @click.command()
@@ -25,6 +25,8 @@ def command(source: str, output: str | None, no_verify: bool, as_json: bool) -> 
     """Assemble SOURCE, prove that the program may run, and write it."""
     path = Path(source)
     data = read_bytes(path, MAX_TEXT_BYTES)
+    target = output or str(path.with_suffix(".pbx"))
+    keep_apart(target, path)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -32,8 +34,7 @@ def command(source: str, output: str | None, no_verify: bool, as_json: bool) -> 
     program = assemble(text, source=path.name)
     if not no_verify:
         load(program)
-    target = output or str(path.with_suffix(".pbx"))
-    write_output(target, program)
+    write_output(target, program, as_json=as_json)
     if as_json:
         print_json("asm", {"verb": "asm", "output": target, "bytes": len(program), "verified": not no_verify})
     elif target != "-":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ from ..isa.disassembler import disassemble
 from ..loader.cartridge import MAGIC as CARTRIDGE_MAGIC
 from ..loader.cartridge import PROGRAM, decode_cartridge, read_directory
 from .options import JSON
-from .output import print_json, write_output
+from .output import keep_apart, print_json, write_output
 
 
 @click.command()
@@ -23,7 +24,7 @@ from .output import print_json, write_output
 def command(file: str, output: str, as_json: bool) -> int:
     """Disassemble FILE (.pbx, or the program of a cartridge). Assembling the text gives the same bytes."""
     path = Path(file)
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir it has an answer for every name
         data = read_directory(path).members[PROGRAM]
     else:
         data = read_bytes(path)
@@ -32,8 +33,11 @@ def command(file: str, output: str, as_json: bool) -> int:
     if data[:4] == b"PBST":
         raise Rejected("file_unrecognized", subject=file, available="a trace")
     text = disassemble(container.decode(data))
+    if output != "-":
+        keep_apart(output, path, path / PROGRAM)
+        write_output(output, text.encode("ascii"), as_json=as_json)
     if as_json:
         print_json("disasm", {"verb": "disasm", "text": text})
-    else:
-        write_output(output, text.encode("ascii"))
+    elif output == "-":
+        write_output(output, text.encode("ascii"), as_json=False)
     return 0

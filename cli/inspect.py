@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,6 @@ from ..loader import Image, load
 from .options import JSON
 from .output import cartridge_object, print_json, say, tell_warnings, warning_objects
 
-_SNAPSHOT_IMAGE = slice(16, 48)
-
 
 @click.command()
 @click.argument("file")
@@ -23,12 +22,13 @@ _SNAPSHOT_IMAGE = slice(16, 48)
 def command(file: str, as_json: bool) -> int:
     """Show what FILE holds: a cartridge (directory or .cart), a program (.pbx), a trace (.pbt) or a snapshot."""
     path = Path(file)
-    magic = b"" if path.is_dir() else read_bytes(path)[:4]
+    is_directory = os.path.isdir(path)  # unlike Path.is_dir it has an answer for every name
+    magic = b"" if is_directory else read_bytes(path)[:4]
     if magic == b"PBST":
         shown = _trace(path)
     elif magic == b"PBSS":
         shown = _snapshot(path)
-    elif magic in (b"", b"PBSC", b"PBSX") and (path.is_dir() or magic):
+    elif is_directory or magic in (b"PBSC", b"PBSX"):
         shown = _image(load(path))
     else:
         raise Rejected("file_unrecognized", subject=file, available=magic.hex() or "an empty file")
@@ -99,10 +99,10 @@ def _trace(path: Path) -> dict[str, Any]:
 
 
 def _snapshot(path: Path) -> dict[str, Any]:
+    from ..vm.snapshot import read_header
+
     data = read_bytes(path)
-    if len(data) < _SNAPSHOT_IMAGE.stop:
-        raise Rejected("snapshot_malformed", available=f"{len(data)} bytes")
-    return {"kind": "snapshot", "bytes": len(data), "cartridge_digest": data[_SNAPSHOT_IMAGE].hex()}
+    return {"kind": "snapshot", "bytes": len(data), "cartridge_digest": read_header(data).image.hex()}
 
 
 def _say(shown: dict[str, Any]) -> None:

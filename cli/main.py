@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import io
 import os
 import sys
 import traceback
@@ -19,8 +20,8 @@ from typing import Any
 import click
 
 from ..contract import PbsError, StorageError, UsageError
-from ..contract.diagnostics import Family, as_json, text
-from .output import print_json
+from ..contract.diagnostics import as_json, text
+from .output import complain, print_json
 
 VERBS = {
     "run": "play a cartridge, or run it without a screen",
@@ -69,7 +70,8 @@ class Verbs(click.Group):
 
 
 def _looks_like_path(argument: str) -> bool:
-    return os.sep in argument or Path(argument).suffix in (".cart", ".pbx") or Path(argument).exists()
+    # Unlike Path.exists, that of os has an answer for every name.
+    return os.sep in argument or Path(argument).suffix in (".cart", ".pbx") or os.path.exists(argument)
 
 
 @click.group(cls=Verbs, invoke_without_command=False, context_settings={"help_option_names": ["-h", "--help"]})
@@ -89,6 +91,7 @@ def run(arguments: list[str]) -> int:
     """Run the command; the exit code. Nothing that goes wrong shows a traceback, unless PBS_DEBUG is set."""
     if sys.stdout is None:  # closed before we started
         return _closed_output()
+    _prepare_streams()
     try:
         status: Any = pbs.main(args=arguments, prog_name="pbs", standalone_mode=False)
         sys.stdout.flush()
@@ -99,36 +102,45 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         return _report_usage(error, arguments)
     except (KeyboardInterrupt, click.Abort):
+        _report(StorageError("interrupted"), arguments)
         return INTERRUPTED
     except SystemExit:  # click's answer to a reader that went away
         return _closed_output()
     except OSError as error:
         if error.filename is None and error.errno in _OUTPUT_ERRORS:
             return _closed_output()
-        return _internal(error)
+        return _internal(error, arguments)
     except Exception as error:
-        return _internal(error)
+        return _internal(error, arguments)
     return status if isinstance(status, int) else 0
 
 
-def _report(error: PbsError, arguments: list[str]) -> int:
+def _prepare_streams() -> None:
+    """What standard output cannot show is escaped. Streams that were closed before we started lead nowhere."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115 - open as long as the process
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - as above
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _report(error: PbsError, arguments: list[str], *, said: str | None = None) -> int:
+    complain(f"pbs: {text(error)}" if said is None else said)
     try:
         if "--json" in arguments:
             print_json("error", as_json(error))
-        print(f"pbs: {text(error)}", file=sys.stderr)
     except OSError:
         return _closed_output()
     return error.exit_code
 
 
 def _report_usage(error: click.ClickException, arguments: list[str]) -> int:
-    if "--json" in arguments:
-        print_json("error", as_json(UsageError("usage", details={"reason": error.format_message()[:200]})))
+    reason = error.format_message()
     context = getattr(error, "ctx", None)
-    if context is not None:
-        print(context.get_usage(), file=sys.stderr)
-    print(f"pbs: usage: {error.format_message()}", file=sys.stderr)
-    return Family.USAGE.exit_code
+    usage = [] if context is None else [context.get_usage()]
+    said = "\n".join([*usage, f"pbs: usage: {reason}"])
+    return _report(UsageError("usage", details={"reason": reason[:200]}), arguments, said=said)
 
 
 def _closed_output() -> int:
@@ -137,14 +149,10 @@ def _closed_output() -> int:
     return StorageError("stdout_closed").exit_code
 
 
-def _internal(error: Exception) -> int:
+def _internal(error: Exception, arguments: list[str]) -> int:
     if os.environ.get("PBS_DEBUG"):
         traceback.print_exc()
     where = traceback.extract_tb(error.__traceback__)[-1]
-    print(
-        f"pbs: internal_error: a mistake of PBS itself: {type(error).__name__}: {str(error)[:300]} "
-        f"({Path(where.filename).name}:{where.lineno})\n"
-        "hint: please report it with the command and the files that led to it; PBS_DEBUG=1 shows more",
-        file=sys.stderr,
-    )
-    return Family.INTERNAL.exit_code
+    said = f"{type(error).__name__}: {str(error)[:300]}"
+    place = f"{Path(where.filename).name}:{where.lineno}"
+    return _report(PbsError("internal_error", subject=said, details={"at": place}), arguments)

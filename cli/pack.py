@@ -9,7 +9,7 @@ import click
 from ..loader.cartridge import encode_cartridge, read_directory
 from ..loader.load import load_cartridge
 from .options import JSON
-from .output import print_json, say, write_output
+from .output import keep_apart, members_of, print_json, say, write_output
 
 
 @click.command()
@@ -22,8 +22,9 @@ def command(directory: str, output: str | None, as_json: bool) -> int:
     cartridge = read_directory(path)
     image = load_cartridge(cartridge)
     target = output or f"{path.resolve().name}.cart"
+    keep_apart(target, *members_of(path, image))
     data = encode_cartridge(cartridge.members)
-    write_output(target, data)
+    write_output(target, data, as_json=as_json)
     if as_json:
         print_json("pack", {"verb": "pack", "output": target, "bytes": len(data), "digest": image.digest.hex()})
     elif target != "-":

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..console.views import open_view
-from ..contract import UsageError
+from ..contract import LimitReached, UsageError
 from ..contract.files import read_bytes
 from ..loader import Image
 from ..replay import parse_script
 from ..vm import NO_INPUT, FrameResult, Input, LogEntry, Machine, Status
-from .output import cartridge_object, say, warning_objects
+from .interrupts import Interrupts
+from .output import cartridge_object, complain, say, warning_objects
 
 DEFAULT_FRAMES = 600  # without a view and without a script: ten seconds
 STRETCH = 64  # frames between two looks at signals
 MAX_SCRIPT_BYTES = 16 * 1024 * 1024
+INTERRUPTED = 130
 LEVELS = ("trace", "debug", "info", "warning", "error")
 
 Keep = Callable[[Input, FrameResult], None]
@@ -38,10 +39,12 @@ class Session:
     done: int = 0
     last: FrameResult | None = None
     log: list[tuple[int, LogEntry]] = field(default_factory=list)
+    interrupts: Interrupts = field(default_factory=Interrupts)
     interrupted: bool = False
 
     def run(self) -> None:
-        """Play to the end; Ctrl-C ends it too."""
+        """Play to the end; what the interrupts noted ends it too."""
+        self.interrupts.playing = True
         view = (
             None
             if self.inputs is not None and self.view_choice == "auto"
@@ -56,7 +59,10 @@ class Session:
                 finally:
                     view.close()
         except KeyboardInterrupt:
-            self.interrupted = True
+            self.interrupts.noted = True
+        finally:
+            self.interrupts.playing = False
+        self.interrupted = self.interrupts.noted
 
     def _play(self, view: Any) -> None:
         from ..console.play import play
@@ -73,19 +79,23 @@ class Session:
             max_ticks=self.max_ticks,
             keep=self._kept,
             given=given,
+            stopped=lambda: self.interrupts.noted,
         )
 
     def _run_unseen(self) -> None:
         inputs = self.inputs
         frames = self.frames if self.frames is not None else len(inputs) if inputs is not None else DEFAULT_FRAMES
-        while self.done < frames and not self.machine.ended:
+        while self.done < frames and not self.machine.ended and not self.interrupts.noted:
             count = min(STRETCH, frames - self.done)
             given = [
                 inputs[i] if inputs is not None and i < len(inputs) else NO_INPUT
                 for i in range(self.done, self.done + count)
             ]
-            for chosen, result in zip(given, self.machine.run(count, given, max_ticks=self.max_ticks), strict=False):
+            for chosen, result in zip(given, self.machine.advance(given, self.max_ticks), strict=False):
                 self._kept(chosen, result)
+            if self.machine.in_frame:
+                subject, required = f"frame {self.machine.frame}", f"at most {self.max_ticks} ticks"
+                raise LimitReached("frame_unfinished", subject=subject, required=required)
 
     def _kept(self, given: Input, result: FrameResult) -> None:
         self.keep(given, result)
@@ -95,7 +105,7 @@ class Session:
             self.log.append((result.frame, entry))
             if not self.quiet:
                 level = LEVELS[entry.level] if entry.level < len(LEVELS) else str(entry.level)
-                print(f"[{result.frame}] {level}: {_printable(entry.text)}", file=sys.stderr)
+                complain(f"[{result.frame}] {level}: {_printable(entry.text)}")
 
 
 def _printable(text: str) -> str:
@@ -175,5 +185,7 @@ def say_session(session: Session, image: Image) -> None:
 
 
 def exit_code(session: Session) -> int:
-    """0, or 1 where the guest trapped."""
+    """0, 130 where it was interrupted, or 1 where the guest trapped."""
+    if session.interrupted:
+        return INTERRUPTED
     return 1 if session.last is not None and session.last.status is Status.TRAPPED else 0

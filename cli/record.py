@@ -9,8 +9,9 @@ import click
 from ..loader import load
 from ..replay import Recorder
 from ..vm import Machine
+from .interrupts import Interrupts
 from .options import playing_options
-from .output import print_json, say, tell_warnings
+from .output import keep_apart, members_of, print_json, say, tell_warnings
 from .playing import Session, check_frames, exit_code, read_script, save_screenshot, say_session, session_object
 
 
@@ -40,7 +41,10 @@ def command(
     inputs = read_script(script)
     machine = Machine(image, engine=engine, seed=seed)
     choice = view or ("none" if inputs is not None or as_json else "auto")
-    with Recorder(Path(output), machine, replace=force) as recorder:
+    read = members_of(Path(cartridge), image)
+    keep_apart(output, *read, script)
+    keep_apart(screenshot, *read, script, output)
+    with Interrupts() as interrupts, Recorder(Path(output), machine, replace=force) as recorder:
         session = Session(
             machine=machine,
             view_choice=choice,
@@ -49,6 +53,7 @@ def command(
             frames=frames,
             keep=recorder.add,
             quiet=as_json,
+            interrupts=interrupts,
         )
         session.run()
     save_screenshot(screenshot, machine)

@@ -11,8 +11,9 @@ import click
 from ..loader import Image, load
 from ..replay import Trace
 from ..replay.player import replay
+from .interrupts import Interrupts
 from .options import ENGINE, JSON, MAX_TICKS, SCREENSHOT, VIEW
-from .output import cartridge_object, print_json, say
+from .output import cartridge_object, keep_apart, members_of, print_json, say
 from .playing import save_screenshot
 
 
@@ -43,6 +44,7 @@ def command(
     """
     recording = Trace.read(Path(trace), partial=partial)
     image = recording.image() if cartridge is None else load(Path(cartridge), limits=recording.header.limits)
+    keep_apart(screenshot, trace, *([] if cartridge is None else members_of(Path(cartridge), image)))
     machines: list[Any] = []
     with _shown(view, image) as show:
 
@@ -91,13 +93,15 @@ def _shown(view: str | None, image: Image) -> Any:
         return
     pace = Pace()
 
-    def show(machine: Any) -> None:
-        if opened.sample() is None:
-            raise KeyboardInterrupt
-        opened.show(machine.screen())
-        pace.wait()
+    with Interrupts() as interrupts:
 
-    try:
-        yield show
-    finally:
-        opened.close()
+        def show(machine: Any) -> None:
+            if opened.sample() is None or interrupts.noted:
+                raise KeyboardInterrupt
+            opened.show(machine.screen())
+            pace.wait()
+
+        try:
+            yield show
+        finally:
+            opened.close()

@@ -10,9 +10,9 @@ from ..contract import Diverged
 from ..loader import load
 from ..replay import Trace
 from ..vm import FrameResult, Input, Machine
-from .main import INTERRUPTED
+from .interrupts import Interrupts
 from .options import playing_options
-from .output import print_json, say, tell_warnings
+from .output import keep_apart, members_of, print_json, say, tell_warnings
 from .playing import Session, check_frames, exit_code, read_script, save_screenshot, say_session, session_object
 
 
@@ -60,6 +60,7 @@ def command(
         frames=frames,
         quiet=as_json,
     )
+    keep_apart(screenshot, *members_of(Path(cartridge), image), trace, script)
     checked = 0
 
     def check(_given: Input, result: FrameResult) -> None:
@@ -78,7 +79,8 @@ def command(
 
     if recording is not None:
         session.keep = check
-    session.run()
+    with Interrupts() as session.interrupts:
+        session.run()
     save_screenshot(screenshot, machine)
     if as_json:
         shown = session_object("run", session, image)
@@ -87,4 +89,4 @@ def command(
         say_session(session, image)
         if recording is not None:
             say(f"{checked} of {len(recording)} recorded frames checked, all equal")
-    return INTERRUPTED if session.interrupted and session.view_choice == "none" else exit_code(session)
+    return exit_code(session)

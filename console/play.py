@@ -47,11 +47,13 @@ def play(
     max_ticks: int,
     keep: Callable[[Input, FrameResult], None] = lambda _given, _result: None,
     given: Callable[[int], Input | None] = lambda _frame: None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Played:
     """Play until the player ends it, the machine ends, or `frames` are over. The view is left open.
 
     A frame that needs more host ticks than one simply takes longer; after `max_ticks` LimitReached is raised. keep: gets
     every finished frame with its input. given: input that takes the player's place.
+    stopped: asked before every host tick; it ends the play as the player could.
     """
     start, pace = time.perf_counter(), Pace()
     done, ticks = 0, 0
@@ -59,7 +61,7 @@ def play(
     chosen = NO_INPUT
     while not machine.ended and (frames is None or done < frames):
         sampled = view.sample()
-        if sampled is None:
+        if sampled is None or stopped():
             break
         if ticks == 0:  # an open frame goes on with the input it was opened with
             chosen = given(done) or sampled

@@ -210,27 +210,27 @@ def text(error: PbsError) -> str:
 
 def line(diagnostic: Diagnostic) -> str:
     """One diagnostic in one line."""
-    where = [] if diagnostic.subject is None else [_printable(diagnostic.subject)]
+    where = [] if diagnostic.subject is None else [printable(diagnostic.subject)]
     place = diagnostic.place
     if place is not None:
         if place.line is not None:
             where.append(f"line {place.line}" + (f", column {place.column}" if place.column is not None else ""))
         if place.function is not None:
-            where.append(f"function {place.function}" + (f" ({_printable(place.name)})" if place.name else ""))
+            where.append(f"function {place.function}" + (f" ({printable(place.name)})" if place.name else ""))
         if place.pc is not None:
             where.append(f"pc {place.pc}")
     sentence = f"{diagnostic.code}: {diagnostic.entry.sentence}"
     parts = [f"{sentence}: {', '.join(where)}" if where else sentence]
-    facts = [f"needs {_printable(diagnostic.required)}"] if diagnostic.required is not None else []
-    facts += [f"has {_printable(diagnostic.available)}"] if diagnostic.available is not None else []
-    facts += [f"{key} {_printable(str(value))}" for key, value in diagnostic.details.items()]
+    facts = [f"needs {printable(diagnostic.required)}"] if diagnostic.required is not None else []
+    facts += [f"has {printable(diagnostic.available)}"] if diagnostic.available is not None else []
+    facts += [f"{key} {printable(str(value))}" for key, value in diagnostic.details.items()]
     if facts:
         parts.append(f"({', '.join(facts)})")
     return " ".join(parts)
 
 
-def _printable(value: str) -> str:
-    """Text from outside may hold control characters; a terminal must never receive them."""
+def printable(value: str) -> str:
+    """The text, escaped where it has no shape: text from outside may hold what a terminal would obey."""
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in value)
 
 

@@ -52,28 +52,45 @@ def _cannot_read(path: Path, error: OSError) -> PbsError:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Replace `path` by `data`: temporary file beside it, flushed to the disk, renamed. Raises StorageError."""
-    temporary = None
+    target = writable(path)
     try:
         # A part of the name, so that a name of full length leaves room for what mkstemp adds.
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name[:32]}.", dir=path.parent)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-        sync_directory(path.parent)
-    except OSError as error:
-        if temporary is not None:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name[:32]}.", dir=target.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(temporary, 0o666 & ~umask)
+            os.replace(temporary, target)
+        except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+            raise
+        sync_directory(target.parent)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def writable(path: Path) -> Path:
+    """Where a file of this name really stands, links followed. Raises StorageError unless it is a regular file, or none yet.
+
+    What is renamed over a device, a pipe or a link would take its place, and to root even /dev/null is no obstacle.
+    """
+    try:
+        information = os.stat(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
         raise cannot_write(path, error) from None
     except ValueError:  # NUL, or half of a surrogate pair
-        raise StorageError(
-            "file_unwritable", subject=str(path), details={"reason": "no file can have this name"}
-        ) from None
+        raise _unwritable(path, "no file can have this name") from None
+    else:
+        if not stat.S_ISREG(information.st_mode):
+            raise _unwritable(path, "it exists and is no regular file")
+    return Path(os.path.realpath(path))
 
 
 def sync_directory(folder: Path) -> None:
@@ -90,4 +107,8 @@ def sync_directory(folder: Path) -> None:
 
 def cannot_write(path: Path, error: OSError) -> StorageError:
     """The coded form of a failed write."""
-    return StorageError("file_unwritable", subject=str(path), details={"reason": error.strerror or "unknown"})
+    return _unwritable(path, error.strerror or "unknown")
+
+
+def _unwritable(path: Path, reason: str) -> StorageError:
+    return StorageError("file_unwritable", subject=str(path), details={"reason": reason})

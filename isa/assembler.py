@@ -301,7 +301,8 @@ class _Assembler:
         if token.text in self.declared.values:
             token = Token("number", self.declared.values[token.text].text, token.column)
         if token.kind != "number":
-            raise LineProblem("assembly_name_unknown", token.column, token.text, "a number, .equ or .const")
+            wanted = "a number, .equ or .const" + ("; HOSTCALL takes an identity" if "/" in token.text else "")
+            raise LineProblem("assembly_name_unknown", token.column, token.text, wanted)
         return token, number(token)
 
     def _int(self, s: Statement, bits: int) -> int:

@@ -12,66 +12,81 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from ..contract import UsageError
-from ..contract.files import cannot_write, sync_directory
+from ..contract.files import cannot_write, sync_directory, writable
 from ..vm import FrameResult, Input, Machine, Status
-from .trace import ROW, TraceHeader, encode_block, encode_end, make_row
+from .trace import TraceHeader, encode_block, encode_end, make_row
 
 FLUSH_FRAMES = 60
+
+Row = npt.NDArray[np.void]  # shape (1,)
 
 
 class Recorder:
     """A recording being made. Use it as a context; `close` gives the file its end and its name."""
 
     def __init__(self, path: Path, machine: Machine, *, replace: bool = False, from_here: bool = False) -> None:
-        if path.exists() and not replace:
-            raise UsageError("output_exists", subject=str(path))
-        self.path = path
-        self.partial = path.with_name(path.name + ".partial")
-        self.frames = 0
-        self.status = Status.SYNCED
-        self._rows = np.zeros(FLUSH_FRAMES, ROW)
-        self._waiting = 0
+        target = writable(path)
+        self.path = target
+        self.partial = target.with_name(target.name + ".partial")
+        for taken in (path, self.partial):  # the partial file may be all that is left of another recording
+            if os.path.exists(taken) and not replace:
+                raise UsageError("output_exists", subject=str(taken))
+        self._waiting: list[tuple[Row, Status]] = []
+        self._end = 0  # in the file: of all that is whole in it
+        self._flushed = 0
+        self._status = Status.SYNCED
         try:
-            self._file = self.partial.open("wb")
-            self._append(TraceHeader.of(machine, from_here=from_here).encode())
+            self._file = open(self.partial, "wb", buffering=0)  # noqa: SIM115 - open as long as the recording
         except OSError as error:
             raise cannot_write(self.partial, error) from None
+        self._end = self._write(TraceHeader.of(machine, from_here=from_here).encode())
+
+    @property
+    def frames(self) -> int:
+        """How many frames were kept so far."""
+        return self._flushed + len(self._waiting)
 
     def add(self, given: Input, result: FrameResult) -> None:
         """Keep one finished frame."""
-        self._rows[self._waiting] = make_row(given, result)[0]
-        self._waiting += 1
-        self.frames += 1
-        self.status = result.status
-        if self._waiting == FLUSH_FRAMES:
+        self._waiting.append((make_row(given, result), result.status))
+        if len(self._waiting) >= FLUSH_FRAMES:
             self.flush()
 
     def flush(self) -> None:
-        """Bring what was recorded to the disk."""
-        if self._waiting:
-            self._append(encode_block(self._rows[: self._waiting]))
-            self._waiting = 0
+        """Bring what was recorded to the disk. Where that fails or is interrupted, the next time writes it again."""
+        waiting = self._waiting
+        if waiting:
+            end = self._write(encode_block(np.concatenate([row for row, _ in waiting])))
+            flushed, status = self._flushed + len(waiting), waiting[-1][1]
+            self._waiting, self._end, self._flushed, self._status = [], end, flushed, status
 
-    def _append(self, part: bytes) -> None:
+    def _write(self, part: bytes) -> int:
+        """Put the part behind all that is whole, and wait for the disk. Where it ends."""
+        left = memoryview(part)
         try:
-            self._file.write(part)
-            self._file.flush()
+            self._file.seek(self._end)
+            while left:
+                left = left[self._file.write(left) :]
             os.fsync(self._file.fileno())
         except OSError as error:
             raise cannot_write(self.partial, error) from None
+        return self._end + len(part)
 
     def close(self) -> None:
         """End the recording. Without a single frame there is nothing to keep, and no file."""
         if self._file.closed:
             return
-        self.flush()
-        if self.frames:
-            self._append(encode_end(self.frames, self.status))
-        self._file.close()
         try:
-            if self.frames:
+            self.flush()
+            if self._flushed:
+                self._write(encode_end(self._flushed, self._status))
+        finally:
+            self._file.close()
+        try:
+            if self._flushed:
                 os.replace(self.partial, self.path)
                 sync_directory(self.path.parent)
             else:

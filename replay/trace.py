@@ -309,8 +309,8 @@ class _Reader:
             raise
         if part is None:
             return None
-        if part[6:8] != bytes(2):
-            raise self._malformed("a block with a reserved field in use")
+        if part[6:8] != bytes(2) or not count:
+            raise self._malformed("a block without rows, or with a reserved field in use")
         rows = np.frombuffer(part, ROW, offset=_Block.sizeof())
         wrong = (rows["held"] >> len(BUTTONS)) | (rows["touch_x"] >= WIDTH) | (rows["touch_y"] >= HEIGHT)
         wrong = wrong | (rows["touch_down"] > 1) | (rows["events"] != 0)

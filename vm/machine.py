@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from ..contract.limits import check_limits
 from ..host.devices import BUTTONS, DEVICE_WORDS, FRONT, HEIGHT, HOST_CALLS, SCREEN, WIDTH, power_on
 from ..isa.table import BY_OPCODE
 from ..isa.traps import Trap
-from ..isa.types import FLOAT
+from ..isa.types import BOOL, FLOAT, SlotType, is_ref
 from ..loader.image import Image
 from . import layout
 from .image_tables import build_tables
@@ -56,8 +56,11 @@ _STATUS = {layout.BETWEEN: Status.SYNCED, layout.HALTED: Status.HALTED, layout.T
 class Input:
     """What a player does in one frame: buttons held, and where the screen is touched (None: nowhere)."""
 
-    buttons: frozenset[str] = frozenset()
+    buttons: Set[str] = frozenset()
     touch: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "buttons", frozenset(self.buttons))  # it is a value, whatever it was made of
 
     def words(self) -> tuple[int, int, int, int]:
         """Mask of buttons, touch column and row, whether touched."""
@@ -250,6 +253,8 @@ class Machine:
         Raises LimitReached("frame_unfinished") where a frame is not done after `max_ticks` host ticks, and
         UsageError("machine_ended") where there is nothing to run.
         """
+        if frames < 0:
+            raise UsageError("usage", subject="frames", required="0 or more", available=str(frames)[:40])
         given = None if inputs is None else list(inputs)[:frames]
         if given is not None and len(given) < frames:
             raise UsageError("inputs_too_few", required=str(frames), available=str(len(given)))
@@ -328,8 +333,8 @@ class Machine:
         facts = self.image.facts.functions[function]
         if (
             len(words) != facts.params
-            or not all(0 <= word < 1 << 64 for word in words)
-            or any(t >= 16 for t in facts.slots[: facts.params])
+            or any(is_ref(slot_type) for slot_type in facts.slots[: facts.params])
+            or not all(_is_word(word, slot_type) for word, slot_type in zip(words, facts.slots, strict=False))
         ):
             raise UsageError(
                 "arguments_wrong", subject=export, required=f"{facts.params} words", available=str(len(words))
@@ -383,6 +388,11 @@ class Machine:
         """A copy of the screen that is shown: shape (180, 320), RGB565."""
         first = 4 * int(self.state[layout.AT_PIXELS]) + SCREEN * int(self.state[layout.DEVICE + FRONT])
         return self.state.view(np.uint16)[first : first + SCREEN].reshape(HEIGHT, WIDTH).copy()
+
+
+def _is_word(word: int, slot_type: SlotType) -> bool:
+    """Whether a slot of this type, which is no ref, may hold the word."""
+    return 0 <= word < (2 if slot_type == BOOL else 1 << 64)
 
 
 def _entries(data: bytes | bytearray) -> Iterable[LogEntry]:

@@ -184,8 +184,9 @@ def _build(folder: Path, missing: Sequence[str]) -> None:
             _, errors = process.communicate()
         if process.returncode == PROBE_FAILED and chosen != CONVENTIONS[-1]:
             for other in processes:
-                other.wait()
+                other.communicate()
             (folder / "convention").write_text(CONVENTIONS[-1])
+            _FAILED.add(chosen)
             _build(folder, missing)
             return
         if process.returncode != 0:
@@ -196,11 +197,14 @@ def _build(folder: Path, missing: Sequence[str]) -> None:
 _WEIGHT = {"kernels": 6, "gfx": 4, "math": 3, "steps0": 2, "steps1": 2}
 
 
+_FAILED: set[str] = set()  # conventions that a trial in this process failed; without a cache nothing else says so
+
+
 def convention() -> str:
     """The calling convention of handlers: the fast one, unless a trial on this machine failed."""
     folder = cache_folder()
     marker = folder / "convention" if folder is not None else None
-    if marker is not None and marker.exists():
+    if CONVENTIONS[0] in _FAILED or (marker is not None and marker.exists()):
         return CONVENTIONS[-1]
     return CONVENTIONS[0] if platform.machine() in ("x86_64", "AMD64") else CONVENTIONS[-1]
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from typing import Any
 
 import construct as c
 import numpy as np
@@ -115,8 +116,10 @@ def _spans(image: Image, state: Words) -> Iterator[tuple[int, int]]:
             safepoint = safepoint_row(tables, int(state[top]))
             if safepoint < 0:
                 raise _Invalid("a coroutine waits where none can")
-            live = int(state[top + 1]) + int(tables[safepoint + LIVE])
-            yield int(state[layout.AT_STACKS]) + row * int(state[layout.STACK_STRIDE]), live
+            base, live = int(state[top + 1]), int(tables[safepoint + LIVE])
+            if not 0 <= base <= int(state[layout.STACK_LIMIT]) - live:
+                raise _Invalid("a frame reaches beyond its stack")
+            yield int(state[layout.AT_STACKS]) + row * int(state[layout.STACK_STRIDE]), base + live
     yield int(state[layout.AT_GLOBALS]), int(state[layout.GLOBAL_COUNT])
     yield int(state[layout.AT_OBJECTS]), 2 * int(state[layout.OBJECT_COUNT])
     yield int(state[layout.AT_INFO]), int(state[layout.OBJECT_COUNT])
@@ -140,8 +143,8 @@ _COUNTS = (
 )
 
 
-def _decode(data: bytes, image: Image) -> Words:
-    """A state array with the snapshot's words in their places. Raises Rejected for anything that is no snapshot of the image."""
+def read_header(data: bytes) -> Any:
+    """The header of a whole and undamaged snapshot of any image: image digest, limits. Raises Rejected for anything else."""
     if data[:4] != MAGIC[: len(data)] or len(data) < _HEADER_BYTES:
         raise Rejected("snapshot_malformed", required="PBSS and a header", available=f"{len(data)} bytes")
     header = _Header.parse(data[:_HEADER_BYTES])
@@ -152,6 +155,12 @@ def _decode(data: bytes, image: Image) -> Words:
     blank = data[: _HEADER_BYTES - 8] + bytes(8)
     if zlib.crc32(data[_HEADER_BYTES:], zlib.crc32(blank)) != header.checksum:
         raise Rejected("snapshot_checksum_wrong")
+    return header
+
+
+def _decode(data: bytes, image: Image) -> Words:
+    """A state array with the snapshot's words in their places. Raises Rejected for anything that is no snapshot of the image."""
+    header = read_header(data)
     limits = [getattr(image.limits, field.name) for field in fields(Limits)]
     if header.image != image.digest or list(header.limits) != limits:
         raise Rejected("snapshot_cartridge_mismatch", required=header.image.hex(), available=image.digest.hex())

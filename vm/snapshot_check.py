@@ -22,8 +22,10 @@ from ..host.devices import (
     HELD,
     HELD_BEFORE,
     HOLD,
+    HOST_CALLS,
     LOG_LIMIT,
     LOG_USED,
+    PRESENTS,
     RANDOM,
     TOUCH_BEFORE,
     TOUCH_DOWN,
@@ -122,6 +124,8 @@ class _Checker:
         )
         _require(all(0 <= d[RANDOM + i] < 1 << 32 for i in range(4)), "a generator word of more than 32 bits")
         limits = self.image.limits
+        counted = 0 <= d[HOST_CALLS] <= limits.host_calls and 0 <= d[PRESENTS] < MOST
+        _require(counted, "more was counted than can have happened")
         given = (d[LOG_LIMIT], d[ASSET_COUNT], d[COROUTINE_ROWS])
         _require(given == (limits.log_bytes, len(self.image.assets), limits.coroutines), "devices of other sizes")
 
@@ -178,9 +182,10 @@ class _Checker:
             _require(1 <= generation <= layout.MAX_GENERATION, "an object entry that was never used")
             _require(entry in known or (offset, length, object_layout) == (0, 0, 0), "a free object entry is not empty")
         cursor = self.word(layout.CURSOR)
-        _require(
-            1 <= cursor <= count and all(entry in known for entry in range(1, cursor)), "a free entry was passed over"
-        )
+        _require(1 <= cursor <= count, "the search for a free entry begins where none was ever used")
+        passed_over = (entry for entry in range(1, cursor) if entry not in known)
+        used_up = all(self._object(entry)[3] == layout.MAX_GENERATION for entry in passed_over)
+        _require(used_up, "a free entry was passed over")
         self._constants(order)
 
     def _constants(self, order: Sequence[int]) -> None:
