@@ -28,12 +28,12 @@ class Recorder:
     """A recording being made. Use it as a context; `close` gives the file its end and its name."""
 
     def __init__(self, path: Path, machine: Machine, *, replace: bool = False, from_here: bool = False) -> None:
-        target = writable(path)
-        self.path = target
-        self.partial = target.with_name(target.name + ".partial")
-        for taken in (path, self.partial):  # the partial file may be all that is left of another recording
-            if os.path.exists(taken) and not replace:
+        # The partial file may be all that is left of another recording.
+        for taken in (path, Path(f"{path}.partial")):
+            if os.path.exists(taken) and not replace:  # unlike Path.exists it has an answer for every name
                 raise UsageError("output_exists", subject=str(taken))
+        self.path = writable(path)
+        self.partial = writable(Path(f"{self.path}.partial"))
         self._waiting: list[tuple[Row, Status]] = []
         self._end = 0  # in the file: of all that is whole in it
         self._flushed = 0

@@ -46,7 +46,8 @@ BASE_PARTS = ("kernels", *STEPS)
 WORKERS = 2
 BUILD_TIMEOUT_S = 600
 PROBE_FAILED = 3  # exit status of a builder whose steps did not compute what they should
-_MAGIC = b"PBSO\x01"
+_MAGIC = b"PBSO\x02"
+_SEAL_BYTES = 32
 _SOURCES = ("isa", "host", "vm")
 
 
@@ -154,8 +155,8 @@ def _read_part(path: Path) -> bytes | None:
         data = read_bytes(path)
     except Rejected:
         return None
-    body = data[len(_MAGIC) + 32 :]
-    if data[: len(_MAGIC)] != _MAGIC or hashlib.sha256(body).digest() != data[len(_MAGIC) : len(_MAGIC) + 32]:
+    body = data[len(_MAGIC) + _SEAL_BYTES :]
+    if data[: len(_MAGIC) + _SEAL_BYTES] != _MAGIC + _seal(path, body):
         notify(f"the cached {path.stem} is damaged and is made again")
         return None
     return body
@@ -163,7 +164,12 @@ def _read_part(path: Path) -> bytes | None:
 
 def write_part(path: Path, body: bytes) -> None:
     """Keep object code in a cache file."""
-    write_bytes(path, _MAGIC + hashlib.sha256(body).digest() + body)
+    write_bytes(path, _MAGIC + _seal(path, body) + body)
+
+
+def _seal(path: Path, body: bytes) -> bytes:
+    """A digest of the code and of whose it is: a file of another part, or of another core, is not this one's."""
+    return hashlib.sha256(f"{path.parent.name}/{path.name}\0".encode() + body).digest()
 
 
 def _build(folder: Path, missing: Sequence[str]) -> None:

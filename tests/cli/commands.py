@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -11,9 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import pbs
 from pbs.contract.diagnostics import registry
 from pbs.contract.schemas import violations
+from pbs.vm import Machine
 
 ROOT = Path(__file__).resolve().parents[2]
 CARTRIDGES = ROOT / "cartridges"
@@ -96,6 +100,19 @@ def shell(script: str, *arguments: object, cwd: Path | None = None) -> Outcome:
         stdin=subprocess.DEVNULL, capture_output=True, cwd=cwd, env=environment(), timeout=TIMEOUT_S, check=False,
     )  # fmt: skip
     return Outcome(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
+
+
+def signal_at(monkeypatch: pytest.MonkeyPatch, frame: int, number: signal.Signals = signal.SIGINT) -> None:
+    """The signal comes while the machine runs what makes it reach that frame."""
+    advance = Machine.advance
+
+    def advanced(self: Machine, *arguments: Any) -> Any:
+        results = advance(self, *arguments)
+        if self.frame >= frame:
+            signal.raise_signal(number)
+        return results
+
+    monkeypatch.setattr(Machine, "advance", advanced)
 
 
 # ---- programs ------------------------------------------------------------------------------------------------------------

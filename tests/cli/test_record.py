@@ -25,8 +25,10 @@ from .commands import (
     PONG,
     TIMEOUT_S,
     TRAP,
+    Outcome,
     environment,
     golden_digests,
+    signal_at,
     write_cartridge,
     write_program,
 )
@@ -134,6 +136,45 @@ def test_a_directory_is_not_replaced(pbs, tmp_path, tick):
     assert (tmp_path / "folder").is_dir()
 
 
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_what_is_no_regular_file_is_not_replaced(pbs, tmp_path, tick, force):
+    """A FIFO stands here for any: to root, /dev/null would be replaced just so."""
+    os.mkfifo(tmp_path / "pipe")
+    done = pbs("record", tick, "--frames", 1, "-o", "pipe", *force, "--json")
+    assert (done.code, done.refused()) == ((5, "file_unwritable") if force else (2, "output_exists"))
+    assert (tmp_path / "pipe").is_fifo()
+    assert names(tmp_path) == ["pipe", "tick.pbx"]
+
+
+def test_what_a_killed_recording_left_is_kept_unless_forced(pbs, tmp_path, tick):
+    (tmp_path / "a.pbt.partial").write_bytes(b"mine")
+    error = pbs("record", tick, "--frames", 1, "-o", "a.pbt", "--json").error()
+    assert (error["code"], error["subject"]) == ("output_exists", "a.pbt.partial")
+    assert (tmp_path / "a.pbt.partial").read_bytes() == b"mine"
+    assert pbs("record", tick, "--frames", 1, "-o", "a.pbt", "--force", "--json").code == 0
+    assert names(tmp_path) == ["a.pbt", "tick.pbx"]
+
+
+def test_a_link_leads_to_what_is_written(pbs, tmp_path, tick):
+    (tmp_path / "link.pbt").symlink_to("real.pbt")
+    assert pbs("record", tick, "--frames", 2, "-o", "link.pbt", "--json").code == 0
+    assert (tmp_path / "link.pbt").is_symlink()
+    assert len(Trace.read(tmp_path / "real.pbt")) == 2
+
+
+def test_what_is_read_is_never_written(pbs, tmp_path, tick):
+    data = tick.read_bytes()
+    (tmp_path / "one.inputs").write_text("1\n")
+    for more in (
+        ["-o", "tick.pbx"], ["-o", "./one.inputs"], ["-o", "a.pbt", "--screenshot", "tick.pbx"],
+        ["-o", "a.pbt", "--screenshot", "a.pbt"], ["-o", "a.pbt", "--screenshot", "one.inputs"],
+    ):  # fmt: skip
+        done = pbs("record", tick, "--input", "one.inputs", "--force", *more, "--json")
+        assert (done.code, done.refused()) == (2, "usage")
+    assert (tick.read_bytes(), (tmp_path / "one.inputs").read_text()) == (data, "1\n")
+    assert names(tmp_path) == ["one.inputs", "tick.pbx"]
+
+
 @pytest.mark.parametrize("name", ["missing/a.pbt", "tick.pbx/a.pbt", "x" * 250, "x" * 300, "a\0b", "half \ud800"])
 def test_an_output_that_cannot_be_is_exit_code_5(pbs, tmp_path, tick, name):
     done = pbs("record", tick, "--frames", 1, "-o", tmp_path / name, "--json")
@@ -177,31 +218,52 @@ def test_frames_before_one_without_end_are_kept(pbs, tmp_path):
     assert [int(cycles) for cycles in trace.rows["cycles"]] == [1, 1]
 
 
-def interrupted_record(pbs, monkeypatch, path, frames, *more):
-    """Ctrl-C once the machine has run that many frames."""
-    run = Machine.run
-
-    def interrupted(self, count, *arguments, **options):
-        if self.frame >= frames:
-            raise KeyboardInterrupt
-        return run(self, count, *arguments, **options)
-
-    monkeypatch.setattr(Machine, "run", interrupted)
-    return pbs("record", path, "--frames", 1000, "-o", "a.pbt", *more)
-
-
-def test_ctrl_c_ends_a_recording_and_keeps_it(pbs, tmp_path, monkeypatch, tick):
-    done = interrupted_record(pbs, monkeypatch, tick, 64, "--json")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_recording_and_keeps_it(pbs, tmp_path, monkeypatch, tick, number):
+    """docs/machine.md 13: what was recorded so far is kept."""
+    signal_at(monkeypatch, 64, number)
+    done = pbs("record", tick, "--frames", 1000, "-o", "a.pbt", "--json")
     value = done.shown("record")
-    assert (done.code, value["interrupted"], value["frames"], value["trace"]) == (0, True, 64, "a.pbt")
+    assert (done.code, value["interrupted"], value["frames"], value["trace"]) == (130, True, 64, "a.pbt")
+    assert value["cycles"] == 7 * 64 - 2
     monkeypatch.undo()
     replayed = pbs("replay", tmp_path / "a.pbt", "--json").shown("replay")
     assert (replayed["frames"], replayed["complete"], replayed["digest"]) == (64, True, value["digest"])
+    assert names(tmp_path) == ["a.pbt", "tick.pbx"]
+
+
+def test_people_read_that_an_interrupted_recording_was_kept(pbs, monkeypatch, tick):
+    signal_at(monkeypatch, 64)
+    done = pbs("record", tick, "--frames", 1000, "-o", "a.pbt", "--view", "none")
+    assert done.code == 130
+    assert "recorded a.pbt\n" in done.out
+
+
+def test_signals_are_as_before_when_the_recording_is_over(pbs, tick):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    assert pbs("record", tick, "--frames", 1, "-o", "a.pbt", "--json").code == 0
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+def test_a_signal_that_was_ignored_stays_ignored(pbs, tmp_path, monkeypatch, tick):
+    """As under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        signal_at(monkeypatch, 64, signal.SIGHUP)
+        value = pbs("record", tick, "--frames", 200, "-o", "a.pbt", "--json").shown("record")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert (value["interrupted"], value["frames"]) == (False, 200)
 
 
 def test_ctrl_c_before_the_first_frame_leaves_no_file(pbs, tmp_path, monkeypatch, tick):
-    value = interrupted_record(pbs, monkeypatch, tick, 0, "--json").shown("record")
-    assert (value["interrupted"], value["trace"]) == (True, None)
+    def interrupted(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Machine, "advance", interrupted)
+    done = pbs("record", tick, "--frames", 1000, "-o", "a.pbt", "--json")
+    value = done.shown("record")
+    assert (done.code, value["interrupted"], value["trace"]) == (130, True, None)
     assert names(tmp_path) == ["tick.pbx"]
 
 
@@ -224,7 +286,7 @@ def test_ctrl_c_while_rows_go_to_the_disk_keeps_every_frame_once(pbs, tmp_path, 
     calls = failing_fsync(monkeypatch, 2, KeyboardInterrupt())
     done = pbs("record", tick, "--frames", 200, "-o", "a.pbt", "--json")
     assert len(calls) > 2
-    assert done.shown("record")["interrupted"] is True
+    assert (done.code, done.shown("record")["interrupted"]) == (130, True)
     trace = Trace.read(tmp_path / "a.pbt")
     assert [int(cycles) for cycles in trace.rows["cycles"]] == [5, *[7] * (len(trace) - 1)]
     assert len(trace) >= 60
@@ -265,9 +327,9 @@ def _holds_rows(path):
 
 
 def test_a_killed_recording_leaves_a_partial_file_that_replays(pbs, tmp_path, endless):
-    endless.send_signal(signal.SIGTERM)
+    endless.send_signal(signal.SIGKILL)
     out, _ = endless.communicate(timeout=60)
-    assert (endless.returncode, out) == (-signal.SIGTERM, "")
+    assert (endless.returncode, out) == (-signal.SIGKILL, "")
     assert names(tmp_path) == ["a.pbt.partial", "chatty.pbx"]
     assert pbs("replay", "a.pbt.partial", "--json").refused() == "trace_truncated"
     value = pbs("replay", "a.pbt.partial", "--partial", "--json").shown("replay")
@@ -275,13 +337,16 @@ def test_a_killed_recording_leaves_a_partial_file_that_replays(pbs, tmp_path, en
     assert value["frames"] >= 60
 
 
-def test_ctrl_c_ends_a_real_recording_and_keeps_it(pbs, tmp_path, endless):
-    endless.send_signal(signal.SIGINT)
-    endless.communicate(timeout=60)
-    assert endless.returncode == 0
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_real_recording_and_keeps_it(pbs, tmp_path, endless, number):
+    endless.send_signal(number)
+    out, err = endless.communicate(timeout=60)
+    shown = Outcome(endless.returncode, out, err).shown("record")
+    assert (endless.returncode, shown["interrupted"], shown["trace"]) == (130, True, "a.pbt")
     assert names(tmp_path) == ["a.pbt", "chatty.pbx"]
     value = pbs("replay", "a.pbt", "--json").shown("replay")
-    assert (value["complete"], value["frames"] >= 60) == (True, True)
+    assert (value["complete"], value["frames"], value["digest"]) == (True, shown["frames"], shown["digest"])
+    assert value["frames"] >= 60
 
 
 def test_a_long_frame_is_recorded_with_all_its_cycles(pbs, tmp_path):

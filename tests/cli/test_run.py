@@ -30,6 +30,7 @@ from .commands import (
     UNSOUND,
     environment,
     golden_digests,
+    signal_at,
     write_cartridge,
     write_program,
 )
@@ -316,29 +317,34 @@ def test_a_recording_is_no_cartridge(pbs):
 # ---- interrupted
 
 
-def interrupt_after(monkeypatch, frames):
-    """Ctrl-C while the machine runs, once it has done that many frames."""
-    run = Machine.run
-
-    def interrupted(self, count, *arguments, **options):
-        if self.frame >= frames:
-            raise KeyboardInterrupt
-        return run(self, count, *arguments, **options)
-
-    monkeypatch.setattr(Machine, "run", interrupted)
-
-
-def test_an_interrupted_run_is_exit_code_130_and_shows_what_there_was(pbs, tick, monkeypatch):
-    interrupt_after(monkeypatch, 64)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_run_is_exit_code_130_and_shows_what_there_was(pbs, tick, monkeypatch, number):
+    signal_at(monkeypatch, 64, number)
     done = pbs("run", tick, "--frames", 1000, "--json")
     value = done.shown("run")
-    assert (done.code, value["frames"], value["status"]) == (130, 64, "synced")
+    assert (done.code, value["frames"], value["cycles"], value["status"]) == (130, 64, 7 * 64 - 2, "synced")
 
 
 def test_an_interrupted_run_without_frames_and_terminal_is_exit_code_130_too(pbs, tick, monkeypatch):
     """The view is then `auto`, which finds nothing to show the screen on."""
-    interrupt_after(monkeypatch, 64)
-    assert pbs("run", tick).code == 130
+    signal_at(monkeypatch, 64)
+    done = pbs("run", tick)
+    assert (done.code, "64 frames" in done.out) == (130, True)
+
+
+def test_a_second_signal_does_not_wait_for_the_end_of_a_frame(pbs, tick, monkeypatch):
+    advance = Machine.advance
+
+    def endless(self, inputs, max_ticks):
+        if self.frame < 64:
+            return advance(self, inputs, max_ticks)
+        signal.raise_signal(signal.SIGINT)  # noted
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("still running")
+
+    monkeypatch.setattr(Machine, "advance", endless)
+    done = pbs("run", tick, "--frames", 1000, "--json")
+    assert (done.code, done.shown("run")["frames"]) == (130, 64)
 
 
 def test_ctrl_c_ends_a_real_run(tmp_path):
