@@ -89,8 +89,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run the command; the exit code. Nothing that goes wrong shows a traceback, unless PBS_DEBUG is set."""
-    if sys.stdout is None:  # closed before we started
-        return _closed_output()
     _prepare_streams()
     try:
         status: Any = pbs.main(args=arguments, prog_name="pbs", standalone_mode=False)
@@ -108,7 +106,7 @@ def run(arguments: list[str]) -> int:
         return _closed_output()
     except OSError as error:
         if error.filename is None and error.errno in _OUTPUT_ERRORS:
-            return _closed_output()
+            return _closed_output(error)
         return _internal(error, arguments)
     except Exception as error:
         return _internal(error, arguments)
@@ -116,7 +114,9 @@ def run(arguments: list[str]) -> int:
 
 
 def _prepare_streams() -> None:
-    """What standard output cannot show is escaped. Streams that were closed before we started lead nowhere."""
+    """What standard output cannot show is escaped. Streams that were closed before we started stay closed."""
+    if sys.stdout is None:  # whatever is written fails, as it would there; and no file of ours takes its number
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
     if sys.stdin is None:
         sys.stdin = open(os.devnull)  # noqa: SIM115 - open as long as the process
     if sys.stderr is None:
@@ -130,8 +130,8 @@ def _report(error: PbsError, arguments: list[str], *, said: str | None = None) -
     try:
         if "--json" in arguments:
             print_json("error", as_json(error))
-    except OSError:
-        return _closed_output()
+    except OSError as problem:
+        return _closed_output(problem)
     return error.exit_code
 
 
@@ -143,10 +143,14 @@ def _report_usage(error: click.ClickException, arguments: list[str]) -> int:
     return _report(UsageError("usage", details={"reason": reason[:200]}), arguments, said=said)
 
 
-def _closed_output() -> int:
-    """Nobody reads any more: say nothing further, but do not pretend that all was written."""
+def _closed_output(problem: OSError | None = None) -> int:
+    """Not all was written, and the exit code says so. A reader that went away, as `head` does, wants to hear nothing else."""
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - replaces what the interpreter flushes at exit
-    return StorageError("stdout_closed").exit_code
+    reason = problem.strerror if problem is not None else None
+    error = StorageError("stdout_closed", details={"reason": reason} if reason else None)
+    if problem is not None and problem.errno != errno.EPIPE:
+        complain(f"pbs: {text(error)}")
+    return error.exit_code
 
 
 def _internal(error: Exception, arguments: list[str]) -> int:
