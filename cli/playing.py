@@ -41,6 +41,7 @@ class Session:
     log: list[tuple[int, LogEntry]] = field(default_factory=list)
     interrupts: Interrupts = field(default_factory=Interrupts)
     interrupted: bool = False
+    on_screen: bool = False  # the game stands on the terminal that we would talk to
 
     def run(self) -> None:
         """Play to the end; what the interrupts noted ends it too."""
@@ -54,10 +55,16 @@ class Session:
             if view is None:
                 self._run_unseen()
             else:
+                shown = len(self.log)
+                self.on_screen = view.name == "term"
                 try:
                     self._play(view)
                 finally:
                     view.close()
+                    if self.on_screen:  # what was logged meanwhile had no place there
+                        self.on_screen = False
+                        for frame, entry in self.log[shown:]:
+                            self._tell(frame, entry)
         except KeyboardInterrupt:
             self.interrupts.noted = True
         finally:
@@ -103,9 +110,12 @@ class Session:
         self.last = result
         for entry in result.log:
             self.log.append((result.frame, entry))
-            if not self.quiet:
-                level = LEVELS[entry.level] if entry.level < len(LEVELS) else str(entry.level)
-                complain(f"[{result.frame}] {level}: {_printable(entry.text)}")
+            self._tell(result.frame, entry)
+
+    def _tell(self, frame: int, entry: LogEntry) -> None:
+        if not self.quiet and not self.on_screen:
+            level = LEVELS[entry.level] if entry.level < len(LEVELS) else str(entry.level)
+            complain(f"[{frame}] {level}: {_printable(entry.text)}")
 
 
 def _printable(text: str) -> str:
