@@ -12,9 +12,9 @@ from ..contract.files import read_bytes
 from ..isa import container
 from ..isa.disassembler import disassemble
 from ..loader.cartridge import MAGIC as CARTRIDGE_MAGIC
-from ..loader.cartridge import PROGRAM, decode_cartridge, read_directory
+from ..loader.cartridge import MANIFEST, PROGRAM, decode_cartridge, read_directory
 from .options import JSON
-from .output import keep_apart, print_json, write_output
+from .output import keep_apart, print_json, say, write_output
 
 
 @click.command()
@@ -34,10 +34,12 @@ def command(file: str, output: str, as_json: bool) -> int:
         raise Rejected("file_unrecognized", subject=file, available="a trace")
     text = disassemble(container.decode(data))
     if output != "-":
-        keep_apart(output, path, path / PROGRAM)
+        keep_apart(output, path, path / MANIFEST, path / PROGRAM)
         write_output(output, text.encode("ascii"), as_json=as_json)
     if as_json:
         print_json("disasm", {"verb": "disasm", "text": text})
     elif output == "-":
         write_output(output, text.encode("ascii"), as_json=False)
+    else:
+        say(f"{output}: {len(text.splitlines())} lines")
     return 0

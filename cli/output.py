@@ -7,12 +7,13 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..contract import UsageError
 from ..contract.diagnostics import Diagnostic, line, printable
-from ..loader import Image
-from ..loader.cartridge import MANIFEST, PROGRAM
+
+if TYPE_CHECKING:  # what only prints loads no loader
+    from ..loader import Image
 
 
 def print_json(schema: str, value: dict[str, Any]) -> None:
@@ -57,6 +58,8 @@ def cartridge_object(image: Image) -> dict[str, Any]:
 
 def members_of(path: Path, image: Image) -> list[Path]:
     """The files that were read for a cartridge or program."""
+    from ..loader.cartridge import MANIFEST, PROGRAM
+
     if not os.path.isdir(path):
         return [path]
     assets = image.manifest.assets if image.manifest else ()

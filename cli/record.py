@@ -34,7 +34,10 @@ def command(
     max_ticks: int,
     screenshot: str | None,
 ) -> int:
-    """Play CARTRIDGE and record it: from live input, or from --input. Ctrl-C ends the recording and keeps it."""
+    """Play CARTRIDGE and record it: from live input, or from --input. Ctrl-C ends the recording and keeps it.
+
+    Esc in the view ends it with exit code 0, Ctrl-C and SIGTERM with 130.
+    """
     check_frames(frames)
     image = load(Path(cartridge))
     tell_warnings(image.warnings)

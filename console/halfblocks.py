@@ -9,6 +9,7 @@ import numpy as np
 from .picture import Picture
 
 UPPER_HALF = "▀"
+_CUBE_STEPS = (48, 115, 155, 195, 235)  # half way between its levels 0, 95, 135, 175, 215, 255
 _RAMP = " .:-=+*#%@"
 
 
@@ -53,7 +54,7 @@ def _codes(picture: Picture, colors: Colors) -> np.ndarray:
     wide = picture.astype(np.uint32)
     if colors is Colors.TRUE:
         return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
-    levels = (wide * 5 + 127) // 255
+    levels = np.searchsorted(_CUBE_STEPS, wide, side="right")
     return 16 + 36 * levels[..., 0] + 6 * levels[..., 1] + levels[..., 2]
 
 

@@ -29,6 +29,13 @@ _OTHER = re.compile(rb"\x1b[\[O][0-?]*[ -/]*[@-~]")
 _ARROWS = {b"A": "up", b"B": "down", b"C": "right", b"D": "left"}
 _NAMED = {b"\r": "return", b"\n": "return", b" ": "space", b"\x03": "escape", b"\x04": "escape"}
 _LEFT_BUTTON, _MOTION = 0, 32
+_UNFINISHED = re.compile(rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,8}|O)?\Z")
+
+
+def unfinished(data: bytes) -> int:
+    """How many bytes at the end may be the beginning of a sequence: a lone Escape, or what follows is still under way."""
+    match = _UNFINISHED.search(data)
+    return len(data) - match.start() if match else 0
 
 
 def events(data: bytes) -> Iterator[Key | Mouse]:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import select
+import signal
 import sys
 import termios
+import threading
 import tty
+from typing import Any
 
 from ..contract.notices import notify
 from ..host.devices import HEIGHT, WIDTH
 from ..vm import Input
 from .halfblocks import Colors, fit, render, resample
-from .keys import Key, Mouse, events
+from .keys import Key, Mouse, events, unfinished
 from .picture import Screen, to_rgb
 from .views import KEY_HELP, KEYS
 
+ESCAPE_FRAMES = 3  # so long a lone Escape byte waits for the rest of a sequence that it may begin
 HOLD_FRAMES = 9  # a key counts as held for that long after each time the terminal reports it
 _ENTER = "\x1b[?1049h\x1b[?25l\x1b[?1002h\x1b[?1006h\x1b[2J"
 _LEAVE = "\x1b[?1006l\x1b[?1002l\x1b[0m\x1b[?25h\x1b[?1049l"
@@ -38,10 +43,14 @@ class Terminal:
         self._lines: list[str] = []
         self._size = (0, 0)
         self._place = (0, 0, 1, 1)  # left, top, columns, rows of the picture in cells
+        self._begun, self._waited = b"", 0  # the beginning of a sequence, and how many frames it has waited
+        self._suspend_asked = False
+        self._suspend_before: Any = None
         self._open = True
         atexit.register(self.close)
-        tty.setcbreak(self._input)
-        self._write(_ENTER)
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:
+            self._suspend_before = signal.signal(signal.SIGTSTP, self._ask_suspend)
+        self._enter()
 
     def show(self, screen: Screen) -> None:
         """Draw the lines that changed."""
@@ -68,8 +77,10 @@ class Terminal:
 
     def sample(self) -> Input | None:
         """Keys seen since the last frame, and those still held."""
+        if self._suspend_asked:
+            self._suspend()
         self._held = {button: left - 1 for button, left in self._held.items() if left > 1}
-        for event in events(self._read()):
+        for event in events(self._sequences()):
             if isinstance(event, Mouse):
                 self._touch = self._pixel(event) if event.down else None
             elif isinstance(event, Key):
@@ -84,20 +95,53 @@ class Terminal:
         if self._open:
             self._open = False
             atexit.unregister(self.close)
-            self._write(_LEAVE)
-            termios.tcsetattr(self._input, termios.TCSADRAIN, self._before)
+            if self._suspend_before is not None:
+                signal.signal(signal.SIGTSTP, self._suspend_before)
+            with contextlib.suppress(OSError, termios.error):  # the terminal may be gone
+                self._leave()
+
+    def _enter(self) -> None:
+        tty.setcbreak(self._input)
+        self._write(_ENTER)
+        self._lines, self._size = [], (0, 0)
+
+    def _leave(self) -> None:
+        self._write(_LEAVE)
+        termios.tcsetattr(self._input, termios.TCSAFLUSH, self._before)  # what the pad was sent is not for the shell
+
+    def _ask_suspend(self, _number: int, _frame: Any) -> None:
+        self._suspend_asked = True
+
+    def _suspend(self) -> None:
+        """Ctrl-Z: the shell gets its terminal as it was, and we get it back with the job."""
+        self._suspend_asked = False
+        self._leave()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        self._enter()
 
     def _pixel(self, mouse: Mouse) -> tuple[int, int] | None:
         left, top, columns, rows = self._place
         x, y = (mouse.column - left) * WIDTH // columns, (mouse.row - top) * HEIGHT // rows
         return (x, y) if 0 <= x < WIDTH and 0 <= y < HEIGHT else None
 
+    def _sequences(self) -> bytes:
+        """What was read, up to a sequence whose rest is still under way."""
+        new = self._read()
+        data = self._begun + new
+        self._waited = 0 if new else self._waited + 1
+        if data == b"\x1b" and self._waited >= ESCAPE_FRAMES:
+            self._begun = b""
+            return data
+        cut = len(data) - unfinished(data)
+        self._begun = data[cut:]
+        return data[:cut]
+
     def _read(self) -> bytes:
         data = b""
         while select.select([self._input], [], [], 0)[0]:
             more = os.read(self._input, 4096)
             if not more:
-                return data + b"\x1b"  # the terminal is gone
+                return data + b"\x04"  # the terminal is gone
             data += more
         return data
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from semver import Version
 
@@ -13,6 +14,7 @@ _SHAPE = re.compile(
 )  # the library alone would take "1.2.3\n" and other scripts' digits
 
 
+@lru_cache(1024)
 def parse_version(text: str) -> Version:
     """A SemVer 2.0 version. Raises ValueError for anything else, also for more than 64 characters."""
     if not _SHAPE.fullmatch(text):

@@ -13,7 +13,7 @@ from .code import decode_code
 from .container import decode_debug
 from .declarations import Declarations, HostNames, in_range
 from .program import MAX_LOCALS, MAX_STACK, Debug, Export, Function, Program
-from .table import BY_NAME, NEVER_FALLS_THROUGH, Flow, Immediate, Instruction
+from .table import BY_NAME, Flow, Immediate, Instruction
 from .types import CoroutineType, FunctionType, SlotType, Type, entry_of
 from .typing import FunctionTyping, TypeProblem
 
@@ -444,9 +444,9 @@ def _deepest(typing: FunctionTyping, code: bytes) -> int:
             deepest = max(deepest, len(stack))
             if deepest > MAX_STACK:
                 raise _Stuck(pc, TypeProblem("stack_too_deep", f"at most {MAX_STACK}"))
-            if decoded.row.flow in (Flow.JUMP, Flow.BRANCH):
+            if decoded.row.jumps:
                 work.append((decoded.immediates[0], list(stack)))
-            if decoded.row.flow in NEVER_FALLS_THROUGH:
+            if not decoded.row.falls_through:
                 break
             pc = decoded.next_pc
     return deepest

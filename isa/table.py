@@ -96,11 +96,10 @@ class Instruction:
     unpack: Callable[..., tuple[Any, ...]]  # immediates from a buffer at an offset
     pack: Callable[..., bytes]  # opcode and immediates
     size: int  # bytes, opcode included
-
-    @property
-    def metered(self) -> bool:
-        """Whether the cost depends on operands, beyond `cycles`."""
-        return any(form.effects.metered for form in self.forms)
+    metered: bool  # the cost depends on operands, beyond `cycles`
+    jumps: bool  # its first immediate is where it may go on
+    ends_block: bool
+    falls_through: bool  # the next instruction may follow
 
 
 def _row(
@@ -142,6 +141,10 @@ def _row(
         unpack=layout.unpack_from,
         pack=packing.pack,
         size=2 + layout.size,
+        metered=any(form.effects.metered for form in forms),
+        jumps=flow in (Flow.JUMP, Flow.BRANCH),
+        ends_block=flow in ENDS_BLOCK,
+        falls_through=flow not in NEVER_FALLS_THROUGH,
     )
 
 

@@ -14,7 +14,7 @@ from ..contract.versions import parse_version
 from ..isa.code import CodeProblem, Decoded, decode_code
 from ..isa.program import Program
 from ..isa.structure import check_structure
-from ..isa.table import ENDS_BLOCK, NEVER_FALLS_THROUGH, ROWS, Flow
+from ..isa.table import ROWS, Flow
 from ..isa.types import FIRST_REF, NULL, SlotType, Type
 from ..isa.typing import FunctionTyping, Resolved, TypeProblem
 from .facts import LOCALS_PER_CYCLE, MAX_BLOCK_CYCLES, Block, Facts, FunctionFacts, HostCall, HostCalls
@@ -64,7 +64,8 @@ def _newer_than(program: Program) -> dict[int, str]:
         target = parse_version(program.meta.isa)
     except ValueError:
         raise Rejected("program_meta_invalid", subject="meta") from None
-    return {row.opcode: row.since for row in ROWS if parse_version(row.since) > target}
+    later = {since for since in {row.since for row in ROWS} if parse_version(since) > target}
+    return {row.opcode: row.since for row in ROWS if row.since in later}
 
 
 def _check_exports(program: Program, stopping: frozenset[int]) -> list[Diagnostic]:
@@ -113,6 +114,7 @@ class _Function:
         self.instructions = self._decode()
         self.position = {decoded.pc: i for i, decoded in enumerate(self.instructions)}
         self._check_shape()
+        self.called = self._host_calls()
         self.costs = self._costs()
         self.starts = self._leaders()
         self.entry: dict[int, Stack] = {}  # operand types at the start of a block, by position
@@ -147,23 +149,28 @@ class _Function:
         return instructions
 
     def _check_shape(self) -> None:
-        for i, decoded in enumerate(self.instructions):
-            if decoded.row.opcode in self.too_new:
-                raise self.refuse("instruction_too_new", i, self.too_new[decoded.row.opcode], self.program.meta.isa)
-            if decoded.row.flow in (Flow.JUMP, Flow.BRANCH) and decoded.immediates[0] not in self.position:
-                raise self.refuse("jump_target_invalid", i, "the start of an instruction", str(decoded.immediates[0]))
-            if decoded.row.name == "HOSTCALL":
+        for i, (_, row, immediates) in enumerate(self.instructions):
+            if row.opcode in self.too_new:
+                raise self.refuse("instruction_too_new", i, self.too_new[row.opcode], self.program.meta.isa)
+            if row.jumps and immediates[0] not in self.position:
+                raise self.refuse("jump_target_invalid", i, "the start of an instruction", str(immediates[0]))
+            if row.name == "HOSTCALL":
                 raise self.refuse("host_call_unresolved", i)
 
-    def _host_call(self, decoded: Decoded) -> HostCall | None:
-        calls = self.services if decoded.row.name == "SYSCALL" else self.intrinsics
-        return calls.get(decoded.immediates[0]) if decoded.row.flow is Flow.HOST else None
+    def _host_calls(self) -> dict[int, HostCall]:
+        """What is called, by position. An unknown service is found later, on the way."""
+        calls = {}
+        for i, (_, row, immediates) in enumerate(self.instructions):
+            if row.flow is Flow.HOST:
+                call = (self.services if row.name == "SYSCALL" else self.intrinsics).get(immediates[0])
+                if call is not None:
+                    calls[i] = call
+        return calls
 
     def _costs(self) -> list[int]:
-        costs = []
-        for decoded in self.instructions:
-            call = self._host_call(decoded)
-            costs.append(decoded.row.cycles + (call.cycles if call else 0))
+        costs = [decoded.row.cycles for decoded in self.instructions]
+        for i, call in self.called.items():
+            costs[i] += call.cycles
         costs[0] += len(self.function.locals) // LOCALS_PER_CYCLE
         return costs
 
@@ -171,14 +178,16 @@ class _Function:
         """Where blocks start. The rule is part of the contract: engines stop at these places and at no others."""
         starts = [False] * (len(self.instructions) + 1)
         starts[0] = True
-        for i, decoded in enumerate(self.instructions):
-            call = self._host_call(decoded)
-            if decoded.row.metered or (call is not None and call.metered):
+        for i, (_, row, immediates) in enumerate(self.instructions):
+            if row.metered:
                 starts[i] = True
-            if decoded.row.flow in (Flow.JUMP, Flow.BRANCH):
-                starts[self.position[decoded.immediates[0]]] = True
-            if decoded.row.flow in ENDS_BLOCK:
+            if row.ends_block:
                 starts[i + 1] = True
+                if row.jumps:
+                    starts[self.position[immediates[0]]] = True
+        for i, call in self.called.items():
+            if call.metered:
+                starts[i] = True
         spent = 0
         for i, cost in enumerate(self.costs):
             spent = cost if starts[i] else spent + cost
@@ -198,20 +207,19 @@ class _Function:
             self.queued.discard(position)
             stack = list(self.entry[position])
             while True:
-                decoded = self.instructions[position]
+                _, row, immediates = self.instructions[position]
                 self._spend(1, position)
                 try:
-                    self.resolved[position] = self.typing.apply(decoded.row, decoded.immediates, stack)
+                    self.resolved[position] = self.typing.apply(row, immediates, stack)
                 except TypeProblem as problem:
                     raise self.refuse(problem.code, position, problem.required, problem.available) from None
                 if len(stack) > self.deepest:
                     self.deepest = len(stack)
                     if self.deepest > self.function.max_stack:
                         raise self.refuse("max_stack_wrong", position, str(self.deepest), str(self.function.max_stack))
-                if decoded.row.flow in (Flow.JUMP, Flow.BRANCH):
-                    target = self.position[decoded.immediates[0]]
-                    self._meet(target, stack, position, pending)
-                if decoded.row.flow in NEVER_FALLS_THROUGH:
+                if row.jumps:
+                    self._meet(self.position[immediates[0]], stack, position, pending)
+                if not row.falls_through:
                     break
                 position += 1
                 if position == len(self.instructions):

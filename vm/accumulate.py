@@ -8,9 +8,10 @@ that a step finds in slots by itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
-from .kinds import VARIANTS, gives, leaf_kinds, leaves, stores_inside, substitute
+from .kinds import KNOWN_KINDS, VARIANTS, Kind, gives, leaf_kinds, leaves, stores_inside, substitute
 from .lower import Record
 
 _KNOWN = frozenset(VARIANTS)
@@ -49,19 +50,31 @@ def use_accumulators(records: Sequence[Record], slots: int, held_at_entry: Held 
 
 def _take(record: Record, held: dict[str, int], makers: dict[int, Record], needed: set[int]) -> None:
     """Let the record take from the accumulators what it can, and note what it reads from memory."""
-    places, kinds = leaves(record.kind), leaf_kinds(record.kind)
-    in_hand = [
-        i
-        for i, (place, kind) in enumerate(zip(places, kinds, strict=True))
-        if place == "r" and kind != "T" and held.get(kind) == record.operands[i]
-    ]
-    pick: list[int] = []
-    for candidate in [] if stores_inside(record.kind) else [in_hand, *([i] for i in in_hand)]:
-        kind = substitute(record.kind, iter(["a" if i in candidate else place for i, place in enumerate(places)]))
-        if candidate and (kind, True) in _KNOWN:
-            record.kind, pick = kind, candidate
-            break
-    for i, place in enumerate(places):
-        if place == "r" and i not in pick and record.operands[i] in makers:
-            needed.add(id(makers[record.operands[i]]))
-    record.operands = [x for i, x in enumerate(record.operands) if i not in pick]
+    slots, operands = _read_slots(record.kind), record.operands
+    in_hand = tuple([i for i, kind in slots if held.get(kind) == operands[i]]) if held else ()
+    if in_hand:
+        record.kind, pick = _picked(record.kind, in_hand)
+        record.operands = [x for i, x in enumerate(operands) if i not in pick]
+    else:
+        pick = ()
+    for i, _ in slots:
+        if i not in pick and operands[i] in makers:
+            needed.add(id(makers[operands[i]]))
+
+
+@lru_cache(KNOWN_KINDS)
+def _read_slots(kind: Kind) -> tuple[tuple[int, str], ...]:
+    """Which operands of a kind are slots, with the accumulator that could hold each; a truth stands in none."""
+    places = enumerate(zip(leaves(kind), leaf_kinds(kind), strict=True))
+    return tuple((i, "" if bank == "T" else bank) for i, (place, bank) in places if place == "r")
+
+
+@lru_cache(KNOWN_KINDS)
+def _picked(kind: Kind, in_hand: tuple[int, ...]) -> tuple[Kind, tuple[int, ...]]:
+    """The kind that takes from the accumulators as many of these operands as there is a variant for, and which."""
+    places = leaves(kind)
+    for pick in () if stores_inside(kind) else (in_hand, *((i,) for i in in_hand)):
+        taking = substitute(kind, iter(["a" if i in pick else place for i, place in enumerate(places)]))
+        if (taking, True) in _KNOWN:
+            return taking, pick
+    return kind, ()

@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from ..loader.image import Image
 from ..verifier import FunctionFacts
 from .accumulate import Held, use_accumulators
 from .image_tables import place
-from .kinds import Kind, Place, leaves
+from .kinds import BRANCHES, KNOWN_KINDS, Kind, Place, leaves
 from .lower import LoweredBlock, Record, lower
 
 RECORD = 32
@@ -32,7 +32,12 @@ DEST, FIELDS, CONSTANT, BEHIND_COST, TARGET_COST, TARGET = 8, (10, 12, 14), 16, 
 MORE_FIELDS = (16, 18, 20, 22)
 END_RECORDS = 2
 NO_SLOT = -1
+_ZEROS = (0,) * (len(FIELDS) + len(MORE_FIELDS))
 FLOAT_BANK = 1 << 32  # added to a slot held in the float accumulator
+
+
+_WITH_CONSTANT = struct.Struct("<QHHHHQHHi")
+_WITHOUT_CONSTANT = struct.Struct("<QHHHHHHHHHHi")
 
 
 def fields(kind: Kind) -> list[tuple[Place, int | None]]:
@@ -40,6 +45,13 @@ def fields(kind: Kind) -> list[tuple[Place, int | None]]:
     places = leaves(kind)
     free = iter(FIELDS if "k" in places else FIELDS + MORE_FIELDS)
     return [(p, CONSTANT if p == "k" else None if p == "a" else next(free)) for p in places]
+
+
+@lru_cache(KNOWN_KINDS)
+def _constant_at(kind: Kind) -> int | None:
+    """Which of a kind's operands, those in accumulators not counted, is its 64-bit constant."""
+    places = [place for place in leaves(kind) if place != "a"]
+    return places.index("k") if "k" in places else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +143,7 @@ class _Encoder:
         return int.from_bytes(facts.function.code[record.pc : record.pc + 2], "little")
 
     def _function(self, index: int, function: FunctionFacts) -> None:
-        targets = {d.immediates[0] for d in function.instructions if d.row.flow in (Flow.JUMP, Flow.BRANCH)}
+        targets = {d.immediates[0] for d in function.instructions if d.row.jumps}
         lowered = lower(self.image, index, fuse=self.fuse)
         after_call: Held | None = None
         for low, following in zip(lowered, [*lowered[1:], None], strict=True):
@@ -160,36 +172,29 @@ class _Encoder:
         return Held(slot, "F" if results[0] == FLOAT else "W") if len(results) == 1 else None
 
     def _record(self, at: int, function: int, record: Record, cost_behind: int) -> bytes:
-        out = bytearray(RECORD)
-        name = record.kind[0]
+        name, target, small = record.kind[0], record.target, record.operands
         key: object = (record.kind, record.stored)
-        if name in ("SYSCALL", "INTRINSIC"):
-            key = (name, record.target)
-        struct.pack_into("<QH", out, 0, self.numbers[key], record.dest)
-        operands = iter(record.operands)
-        for leaf, offset in fields(record.kind):
-            if offset is not None:
-                struct.pack_into("<Q" if leaf == "k" else "<H", out, offset, next(operands))
-        struct.pack_into("<H", out, BEHIND_COST, cost_behind)
-        if name in ("JMP", "JMP_IF_TRUE", "JMP_IF_FALSE"):
-            assert record.target is not None
-            goal = place(function, record.target)
-            self._point(out, at, self.starts[goal])
+        constant: int | None = None
+        goal: int | None = None
+        if target is None:
+            if name in ("CALL_CLOSURE", "RET.N"):
+                small = [record.count]
+        elif name in BRANCHES or name == "JMP":
+            goal = self.starts[place(function, target)]
         elif name in ("CALL", "CALL_CLEAR"):
-            assert record.target is not None
-            callee = self.image.facts.functions[record.target]
-            struct.pack_into(
-                "<HHH", out, FIELDS[0], callee.frame_words, callee.params, len(callee.slots) - callee.params
-            )
-            self._point(out, at, self.starts[place(record.target, 0)])
-        elif name in ("MAKE_CLOSURE", "SPAWN"):
-            struct.pack_into("<Q", out, CONSTANT, record.target)
-        elif name == "INTRINSIC":
-            assert record.target is not None
-            struct.pack_into("<Q", out, CONSTANT, self.image.intrinsics[record.target].member or 0)
-        elif name in ("CALL_CLOSURE", "RET.N"):
-            struct.pack_into("<H", out, FIELDS[0], record.count)
-        return bytes(out)
-
-    def _point(self, out: bytearray, at: int, goal: int) -> None:
-        struct.pack_into("<Hi", out, TARGET_COST, self.leader_cost[goal], RECORD * (goal - at))
+            callee = self.image.facts.functions[target]
+            small = [callee.frame_words, callee.params, len(callee.slots) - callee.params]
+            goal = self.starts[place(target, 0)]
+        else:  # MAKE_CLOSURE, SPAWN, SYSCALL, INTRINSIC
+            constant = target
+            if name in ("SYSCALL", "INTRINSIC"):
+                key = (name, target)
+                constant = self.image.intrinsics[target].member or 0 if name == "INTRINSIC" else 0
+        constant_at = _constant_at(record.kind)
+        if constant_at is not None:
+            constant, small = small[constant_at], small[:constant_at] + small[constant_at + 1 :]
+        cost, distance = (0, 0) if goal is None else (self.leader_cost[goal], RECORD * (goal - at))
+        head, tail = (self.numbers[key], record.dest), (cost_behind, cost, distance)
+        if constant is None:
+            return _WITHOUT_CONSTANT.pack(*head, *small, *_ZEROS[len(small) :], *tail)
+        return _WITH_CONSTANT.pack(*head, *small, *_ZEROS[len(small) + 4 :], constant, *tail)

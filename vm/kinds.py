@@ -17,10 +17,13 @@ is to add trees to this set, and nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import product
 from typing import Any, NamedTuple
 
 from ..isa.table import BY_NAME, FORMS, ROWS, Flow
+
+KNOWN_KINDS = 1 << 14  # kinds whose parts are remembered; programs make few
 
 Place = str
 Tree = Any  # a Place, or a tuple of a form's name and its trees
@@ -102,22 +105,24 @@ HOT = frozenset(
 )
 
 
-def leaves(tree: Kind) -> list[Place]:
+@lru_cache(KNOWN_KINDS)
+def leaves(tree: Kind) -> tuple[Place, ...]:
     """The places of a kind, in order."""
     found: list[Place] = []
     for part in tree[1:]:
         found += leaves(part) if isinstance(part, tuple) else [part]
-    return found
+    return tuple(found)
 
 
-def leaf_kinds(tree: Kind) -> list[str]:
+@lru_cache(KNOWN_KINDS)
+def leaf_kinds(tree: Kind) -> tuple[str, ...]:
     """The kinds (`W`, `F`, `T`) of the places of a kind, in order."""
     if tree[0] == "=":
         return leaf_kinds(tree[1])
     found: list[str] = []
     for part, kind in zip(tree[1:], STEPS[tree[0]].takes, strict=True) if tree[0] in STEPS else ():
         found += leaf_kinds(part) if isinstance(part, tuple) else [kind]
-    return found
+    return tuple(found)
 
 
 def substitute(tree: Kind, places: Iterator[Any]) -> Kind:
@@ -125,6 +130,7 @@ def substitute(tree: Kind, places: Iterator[Any]) -> Kind:
     return (tree[0], *(substitute(part, places) if isinstance(part, tuple) else next(places) for part in tree[1:]))
 
 
+@lru_cache(KNOWN_KINDS)
 def stores_inside(tree: Kind) -> bool:
     """Whether a part of the tree is stored as well as passed on."""
     return any(isinstance(part, tuple) and (part[0] == "=" or stores_inside(part)) for part in tree[1:])

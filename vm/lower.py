@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ..contract import InternalError
@@ -22,7 +23,20 @@ from ..loader.image import Image
 from ..verifier import Block, FunctionFacts
 from .exact_words import MASK, float_bits, signed
 from .image_tables import constant_handle
-from .kinds import BRANCHES, COMMUTATIVE, INVERTED, KINDS, MIRRORED, PENDING, STEPS, Kind, Tree, leaves, substitute
+from .kinds import (
+    BRANCHES,
+    COMMUTATIVE,
+    INVERTED,
+    KINDS,
+    KNOWN_KINDS,
+    MIRRORED,
+    PENDING,
+    STEPS,
+    Kind,
+    Tree,
+    leaves,
+    substitute,
+)
 from .layout import STACK_SLACK
 
 SMALL = 1 << 16
@@ -53,8 +67,9 @@ class Entry:
 
     def reads(self, slot: int) -> bool:
         """Whether computing it would read `slot`."""
-        places = leaves(("", self.tree))
-        return any(place == "r" and x == slot for place, x in zip(places, self.operands, strict=True))
+        if slot not in self.operands or self.tree == "k":
+            return False
+        return self.tree == "r" or ("r", slot) in zip(leaves(self.tree), self.operands, strict=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -382,28 +397,30 @@ class _Lowering:
                 entries = [self.stack[depth] for depth in order]
                 kind = (name, *(entry.tree for entry in entries), *tail)
                 operands = [x for entry in entries for x in entry.operands] + list(constants)
-                found = self._usable(kind, operands)
+                found = _usable(kind, tuple([x < SMALL for x in operands]), self.fuse)
                 if found is not None:
                     return found, operands
             self._place(
                 max(depths, key=lambda d: (isinstance(self.stack[d].tree, tuple), self.stack[d].tree == "k", d))
             )
 
-    def _usable(self, kind: Kind, operands: list[int]) -> Kind | None:
-        """The kind itself, or with some constants as small ones, if it is in the set."""
-        name = kind[0]
-        wanted = PENDING if name in STEPS and STEPS[name].pure else KINDS
-        if not self.fuse and name not in BRANCHES and any(isinstance(part, tuple) for part in kind[1:]):
-            return None
-        places = leaves(kind)
-        wide = [i for i, place in enumerate(places) if place == "k"]
-        for keep in dict.fromkeys([*wide, None]):
-            small = [i for i in wide if i != keep]
-            if len(wide) - len(small) <= 1 and all(operands[i] < SMALL for i in small):
-                candidate = substitute(kind, iter(["s" if i in small else place for i, place in enumerate(places)]))
-                if candidate in wanted:
-                    return candidate
-        return kind if kind in wanted else None
+
+@lru_cache(KNOWN_KINDS)
+def _usable(kind: Kind, fits: tuple[bool, ...], fuse: bool) -> Kind | None:
+    """The kind itself, or with some constants as small ones, if it is in the set. fits: operands below 2**16."""
+    name = kind[0]
+    wanted = PENDING if name in STEPS and STEPS[name].pure else KINDS
+    if not fuse and name not in BRANCHES and any(isinstance(part, tuple) for part in kind[1:]):
+        return None
+    places = leaves(kind)
+    wide = [i for i, place in enumerate(places) if place == "k"]
+    for keep in dict.fromkeys([*wide, None]):
+        small = [i for i in wide if i != keep]
+        if len(wide) - len(small) <= 1 and all(fits[i] for i in small):
+            candidate = substitute(kind, iter(["s" if i in small else place for i, place in enumerate(places)]))
+            if candidate in wanted:
+                return candidate
+    return kind if kind in wanted else None
 
 
 def constant(constants: Sequence[Constant], index: int) -> Entry:

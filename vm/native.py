@@ -24,7 +24,8 @@ import numpy as np
 import numpy.typing as npt
 from llvmlite import binding as llvm
 
-from ..contract import InternalError, Rejected, UsageError
+from ..contract import Diagnostic, InternalError, Rejected, UsageError
+from ..contract.diagnostics import line
 from ..contract.files import read_bytes, write_bytes
 from ..contract.notices import notify
 from ..host import Registry, standard
@@ -253,7 +254,8 @@ def cache_folder() -> Path | None:
         folder.mkdir(mode=0o700, exist_ok=True)
         for path in (root / "native", folder):
             if not _is_private(path):
-                notify(f"the cache folder {path} can be written by others and is not used (chmod 700 makes it private)")
+                untrusted = Diagnostic(code="cache_untrusted", subject=str(path))
+                notify(f"{line(untrusted)} ({untrusted.entry.hint})")
                 return None
         probe = folder / f".probe-{os.getpid()}"
         probe.touch()
