@@ -18,7 +18,6 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from ..isa.table import Flow
 from ..isa.types import FLOAT
 from ..loader.image import Image
 from ..verifier import FunctionFacts
