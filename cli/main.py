@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from ..contract import PbsError, StorageError, UsageError
+from ..contract import Interrupted, PbsError, StorageError, UsageError
 from ..contract.diagnostics import as_json, text
 from .output import complain, print_json
 
@@ -36,7 +36,6 @@ VERBS = {
     "version": "release and contract versions",
     "doctor": "look at this installation",
 }
-INTERRUPTED = 130
 _OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF)  # files of ours report theirs as StorageError
 
 
@@ -100,8 +99,7 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         return _report_usage(error, arguments)
     except (KeyboardInterrupt, click.Abort):
-        _report(StorageError("interrupted"), arguments)
-        return INTERRUPTED
+        return _report(Interrupted("interrupted"), arguments)
     except SystemExit:  # click's answer to a reader that went away
         return _closed_output()
     except OSError as error:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..console.views import open_view
-from ..contract import LimitReached, UsageError
+from ..contract import LimitReached, Rejected, UsageError
+from ..contract.diagnostics import Family
 from ..contract.files import read_bytes
 from ..loader import Image
 from ..replay import parse_script
@@ -19,7 +20,6 @@ from .output import cartridge_object, complain, say, warning_objects
 DEFAULT_FRAMES = 600  # without a view and without a script: ten seconds
 STRETCH = 64  # frames between two looks at signals
 MAX_SCRIPT_BYTES = 16 * 1024 * 1024
-INTERRUPTED = 130
 LEVELS = ("trace", "debug", "info", "warning", "error")
 
 Keep = Callable[[Input, FrameResult], None]
@@ -130,7 +130,7 @@ def read_script(path: str | None) -> list[Input] | None:
     try:
         return parse_script(data.decode("utf-8"))
     except UnicodeDecodeError:
-        raise UsageError("input_script_invalid", subject=path, details={"reason": "not UTF-8"}) from None
+        raise Rejected("input_script_invalid", subject=path, details={"reason": "not UTF-8"}) from None
 
 
 def check_frames(frames: int | None) -> None:
@@ -197,5 +197,5 @@ def say_session(session: Session, image: Image) -> None:
 def exit_code(session: Session) -> int:
     """0, 130 where it was interrupted, or 1 where the guest trapped."""
     if session.interrupted:
-        return INTERRUPTED
+        return Family.INTERRUPTED.exit_code
     return 1 if session.last is not None and session.last.status is Status.TRAPPED else 0

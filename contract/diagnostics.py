@@ -27,6 +27,7 @@ class Family(Enum):
     STORAGE = "storage"  # files and streams of the host
     DIVERGED = "diverged"  # a replay did not repeat what was recorded
     DENIED = "denied"  # gate, activation, capability
+    INTERRUPTED = "interrupted"  # by the person or the system
     INTERNAL = "internal"  # our bug
 
     @property
@@ -45,6 +46,7 @@ _EXIT_CODES = {
     Family.STORAGE: 5,
     Family.DIVERGED: 6,
     Family.DENIED: 7,
+    Family.INTERRUPTED: 130,
     Family.INTERNAL: 70,
 }
 
@@ -190,6 +192,12 @@ class Denied(PbsError):
     """Refused by a gate or a missing capability."""
 
     families = frozenset({Family.DENIED})
+
+
+class Interrupted(PbsError):
+    """A person or the system ended the command."""
+
+    families = frozenset({Family.INTERRUPTED})
 
 
 class InternalError(Exception):

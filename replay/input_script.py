@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..contract import UsageError
+from ..contract import Rejected
 from ..host.devices import BUTTONS, HEIGHT, WIDTH
 from ..vm import Input
 
@@ -13,7 +13,7 @@ _TOUCH = re.compile(r"([0-9]{1,3}),([0-9]{1,3})", re.ASCII)
 
 
 def parse_script(text: str) -> list[Input]:
-    """One input per frame. Raises UsageError("input_script_invalid") with the line."""
+    """One input per frame. Raises Rejected("input_script_invalid") with the line."""
     inputs: list[Input] = []
     for number, line in enumerate(text.splitlines(), 1):
         words = line.partition("#")[0].split()
@@ -41,5 +41,5 @@ def _stretch(words: list[str], line: int, room: int) -> list[Input]:
     return [Input(frozenset(buttons), touch)] * int(count)
 
 
-def _wrong(line: int, word: str, required: str) -> UsageError:
-    return UsageError("input_script_invalid", subject=word[:40], required=required, details={"line": line})
+def _wrong(line: int, word: str, required: str) -> Rejected:
+    return Rejected("input_script_invalid", subject=word[:40], required=required, details={"line": line})

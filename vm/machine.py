@@ -67,11 +67,11 @@ class Input:
         mask = 0
         for name in self.buttons:
             if name not in BUTTONS:
-                raise UsageError("input_script_invalid", subject=name, required=" ".join(BUTTONS))
+                raise UsageError("input_invalid", subject=name, required=" ".join(BUTTONS))
             mask |= 1 << BUTTONS.index(name)
         x, y = self.touch or (0, 0)
         if not (0 <= x < WIDTH and 0 <= y < HEIGHT):
-            raise UsageError("input_script_invalid", subject=f"touch {x},{y}", required=f"inside {WIDTH} by {HEIGHT}")
+            raise UsageError("input_invalid", subject=f"touch {x},{y}", required=f"inside {WIDTH} by {HEIGHT}")
         return mask, x, y, int(self.touch is not None)
 
 

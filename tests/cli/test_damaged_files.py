@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pbs.contract import LimitReached, PbsError, UsageError
+from pbs.contract import LimitReached, PbsError, Rejected
 from pbs.contract.diagnostics import registry
 from pbs.loader import load
 from pbs.loader.cartridge import Cartridge, encode_cartridge, read_directory
@@ -174,7 +174,7 @@ def test_a_damaged_script_is_a_usage_error_or_means_something_else(name, damage)
             inputs = parse_script(damaged.decode("utf-8"))
         except UnicodeDecodeError:
             continue  # the command says so before it reads a line: below
-        except UsageError as error:
+        except Rejected as error:
             assert error.code == "input_script_invalid"
             refused += 1
         else:
@@ -230,7 +230,7 @@ def test_verify_and_run_agree_on_a_damaged_manifest(pbs, tmp_path, damage):
 
 
 @pytest.mark.parametrize("damage", [cuts, flips])
-def test_a_damaged_script_is_exit_code_2_or_played(pbs, tmp_path, damage):
+def test_a_damaged_script_is_exit_code_3_or_played(pbs, tmp_path, damage):
     path = tmp_path / "a.inputs"
     codes = set()
     for damaged in damage(shipped("script", "pong"), 7):
@@ -239,4 +239,4 @@ def test_a_damaged_script_is_exit_code_2_or_played(pbs, tmp_path, damage):
         if done.code:
             assert done.refused() == "input_script_invalid"
         codes.add(done.code)
-    assert codes == {0, 2}
+    assert codes == {0, 3}

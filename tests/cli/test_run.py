@@ -188,14 +188,14 @@ def test_a_script_without_frames_plays_nothing(pbs, tmp_path, tick):
 @pytest.mark.parametrize(
     "text", ["x", "0", "-1 a", "1 jump", "1 touch 320,0", "1 touch", "10000001", "1 touch 1,2,3", "٣"]
 )
-def test_a_wrong_script_is_a_usage_error_with_its_line(pbs, tmp_path, tick, text):
+def test_a_wrong_script_is_refused_with_its_line(pbs, tmp_path, tick, text):
     script = tmp_path / "wrong.inputs"
     script.write_text(f"1\n{text}\n")
     error = pbs("run", tick, "--input", script, "--json").error()
     assert (error["code"], error["details"]["line"]) == ("input_script_invalid", 2)
 
 
-def test_a_script_that_is_no_text_is_a_usage_error(pbs, tmp_path, tick):
+def test_a_script_that_is_no_text_is_refused(pbs, tmp_path, tick):
     (tmp_path / "wrong.inputs").write_bytes(b"1\n\xff\n")
     assert pbs("run", tick, "--input", tmp_path / "wrong.inputs", "--json").refused() == "input_script_invalid"
 

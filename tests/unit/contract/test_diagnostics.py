@@ -14,6 +14,7 @@ from pbs.contract import (
     Diverged,
     Family,
     InternalError,
+    Interrupted,
     LimitReached,
     PbsError,
     Place,
@@ -30,7 +31,7 @@ CODES = list(registry())
 # docs/machine.md, command line.
 EXIT_CODES = {
     "trap": 1, "usage": 2, "malformed": 3, "invalid": 3, "incompatible": 3,
-    "limit": 4, "storage": 5, "diverged": 6, "denied": 7, "internal": 70,
+    "limit": 4, "storage": 5, "diverged": 6, "denied": 7, "interrupted": 130, "internal": 70,
 }  # fmt: skip
 
 # R004-24 names the first of the stable codes; they belong to these families for ever.
@@ -96,7 +97,7 @@ def source_files():
 
 def test_every_code_that_the_sources_raise_is_registered():
     raised = re.compile(
-        r"""(?:\bcode=|(?:Rejected|UsageError|LimitReached|StorageError|Diverged|Denied|PbsError|LineProblem|TypeProblem|CodeProblem)\(\s*)"([a-z_]+)\""""
+        r"""(?:\bcode=|(?:Rejected|UsageError|LimitReached|StorageError|Diverged|Denied|Interrupted|PbsError|LineProblem|TypeProblem|CodeProblem)\(\s*)"([a-z_]+)\""""
     )
     used = {match for path in source_files() for match in raised.findall(path.read_text())}
     assert {"section_malformed", "export_may_stop", "file_unwritable", "assembly_name_taken", "stack_underflow"} <= used
@@ -121,6 +122,7 @@ CLASSES = {
     StorageError: {"storage"},
     Diverged: {"diverged"},
     Denied: {"denied"},
+    Interrupted: {"interrupted"},
 }
 
 
@@ -255,7 +257,7 @@ def test_the_object_has_every_field_also_where_there_is_nothing_to_say():
 
 
 @pytest.mark.parametrize(
-    "error", [FULL, Rejected("assembly_failed"), UsageError("usage"), PbsError("trap"), StorageError("interrupted")]
+    "error", [FULL, Rejected("assembly_failed"), UsageError("usage"), PbsError("trap"), Interrupted("interrupted")]
 )
 def test_the_object_follows_its_schema(error):
     assert violations("error", as_json(error)) == []

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbs.contract import UsageError
+from pbs.contract import Rejected
 from pbs.host.devices import BUTTONS
 from pbs.replay import parse_script
 from pbs.replay.input_script import MAX_FRAMES
@@ -68,7 +68,7 @@ MISTAKES = {
 @pytest.mark.parametrize("text", MISTAKES, ids=lambda text: ascii(text[:20]))
 def test_a_mistake_is_named_with_its_line(text):
     for lines_before in (0, 3):
-        with pytest.raises(UsageError) as caught:
+        with pytest.raises(Rejected) as caught:
             parse_script("# talk\n" * lines_before + text + "\n1\n")
         assert caught.value.code == "input_script_invalid"
         assert caught.value.diagnostic.details == {"line": lines_before + 1}
@@ -77,7 +77,7 @@ def test_a_mistake_is_named_with_its_line(text):
 
 def test_all_lines_together_have_at_most_so_many_frames():
     assert len(parse_script(f"{MAX_FRAMES - 1}\n1 a")) == MAX_FRAMES
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(Rejected) as caught:
         parse_script(f"{MAX_FRAMES}\n1 a")
     assert caught.value.diagnostic.details == {"line": 2}
 
@@ -105,7 +105,7 @@ def test_what_is_written_is_read(stretches):
 def test_any_text_is_frames_or_one_mistake(text):
     try:
         found = parse_script(text.replace("9", ""))
-    except UsageError as refused:
+    except Rejected as refused:
         assert refused.code == "input_script_invalid"
         assert 1 <= int(refused.diagnostic.details["line"]) <= len(text.splitlines())
     else:

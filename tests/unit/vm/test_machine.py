@@ -233,12 +233,12 @@ def test_advance_wants_a_frame():
 
 @pytest.mark.parametrize("given", [Input(frozenset({"A"})), Input(frozenset({"up", ""}))], ids=["A", "nameless"])
 def test_a_button_that_does_not_exist_is_refused(given):
-    assert code_of(played(0).run_frame, given) == "input_script_invalid"
+    assert code_of(played(0).run_frame, given) == "input_invalid"
 
 
 @pytest.mark.parametrize("touch", [(-1, 0), (0, -1), (320, 0), (0, 180)])
 def test_a_touch_outside_of_the_screen_is_refused(touch):
-    assert code_of(played(0).run_frame, Input(touch=touch)) == "input_script_invalid"
+    assert code_of(played(0).run_frame, Input(touch=touch)) == "input_invalid"
 
 
 LONG = ".func main() -> ()\nturn:\n" + "NOP\n" * 3000 + "FRAME_SYNC\nJMP turn\n.end\n"  # three ticks of 1,024 cycles
