@@ -21,6 +21,7 @@ import click
 
 from ..contract import Interrupted, PbsError, StorageError, UsageError
 from ..contract.diagnostics import as_json, text
+from ..contract.notices import listening
 from .output import complain, print_json
 
 VERBS = {
@@ -90,7 +91,8 @@ def run(arguments: list[str]) -> int:
     """Run the command; the exit code. Nothing that goes wrong shows a traceback, unless PBS_DEBUG is set."""
     _prepare_streams()
     try:
-        status: Any = pbs.main(args=arguments, prog_name="pbs", standalone_mode=False)
+        with listening(lambda notice: complain(f"pbs: {notice}")):
+            status: Any = pbs.main(args=arguments, prog_name="pbs", standalone_mode=False)
         sys.stdout.flush()
     except PbsError as error:
         return _report(error, arguments)

@@ -30,8 +30,10 @@ def say(text: str = "") -> None:
 
 def complain(text: str) -> None:
     """Lines for people, on standard error. They are no result: where they cannot be written, nothing else changes."""
-    with contextlib.suppress(OSError):
+    try:
         print("\n".join(map(printable, text.splitlines())), file=sys.stderr, flush=True)
+    except OSError:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - what is left unsaid would fail again when the process ends
 
 
 def tell_warnings(warnings: tuple[Diagnostic, ...]) -> None:

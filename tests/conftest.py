@@ -17,10 +17,10 @@ settings.load_profile("same every time")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make or load every part of the core in the first process, so that workers find it in the cache."""
+    for name in ("PBS_ENGINE", "PBS_VIEW", "PYTHONUNBUFFERED"):  # commands run as they would in anyone's shell
+        os.environ.pop(name, None)
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
-    os.environ.pop("PBS_ENGINE", None)
-    os.environ.pop("PBS_VIEW", None)
     from pbs.host import standard
     from pbs.vm.native import core
 
