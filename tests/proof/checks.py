@@ -1,0 +1,54 @@
+"""What a check is, and which there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from importlib import import_module
+from typing import Protocol, cast
+
+Figures = Mapping[str, int]  # what was counted: sums over shards
+
+
+class Scale(Enum):
+    """How much is tried."""
+
+    TEST = "test"  # a slice of it, in every `make test`
+    SOAK = "soak"  # all of it
+
+
+class Disproved(AssertionError):
+    """A promise does not hold. The message is the smallest case known, in a form that can be run again."""
+
+
+class Check(Protocol):
+    """A module of this folder that tries one promise."""
+
+    SHARDS: Mapping[Scale, int]
+
+    def check(self, scale: Scale, shard: int, shards: int) -> Figures:
+        """Try part `shard` of `shards`. Raises Disproved."""
+
+
+# Name -> id and promise. The name is the module's.
+CHECKS: Mapping[str, tuple[str, str]] = {
+    "differential": ("R1", "every engine configuration does the same"),
+    "metering": ("R2", "every budget leads to the same end"),
+    "boundaries": ("R3", "every operation is exact at its boundaries"),
+    "small_scope": ("R4", "what the verifier accepts never does what it excludes"),
+    "hostile_files": ("R7-R10", "no file crashes, hangs or fools the machine"),
+    "determinism": ("R11", "nothing around the machine reaches the game"),
+    "rollback": ("R12-R13", "a snapshot is the whole state"),
+    "limits": ("R24", "limits are met at the same place everywhere, and hold"),
+    "planted": ("planted faults", "each harness finds the fault that it is there for"),
+}
+
+
+def find(name: str) -> Check:
+    """The module of a check."""
+    return cast(Check, import_module(f"{__package__}.{name}"))
+
+
+def shards_of(names: list[str], scale: Scale) -> list[tuple[str, int, int]]:
+    """Check, shard and number of shards, for everything that these checks do at that scale."""
+    return [(name, i, find(name).SHARDS[scale]) for name in names for i in range(find(name).SHARDS[scale])]
