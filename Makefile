@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help play test check bench docs clean
+.PHONY: help play test check fuzz soak bench docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -32,6 +32,12 @@ check: $(STAMP)  ## style, types, layers, generated documents; under a minute
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python docs/generate.py --check
+
+fuzz: $(STAMP)  ## random programs through all engines: SECONDS=600 SEED=n
+	@$(BIN)/python -m tests.proof fuzz --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0)
+
+soak: $(STAMP)  ## every proof at full scale, for hours; writes soak.json
+	@$(BIN)/python -m tests.proof soak --json soak.json
 
 bench: $(STAMP)  ## kernels against wasm3, frames per second, units
 	@$(BIN)/python -m pbs.bench

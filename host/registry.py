@@ -67,14 +67,17 @@ class Service:
     @property
     def signature(self) -> HostSignature:
         """What it takes and gives, for any program."""
-        return HostSignature(
-            params=tuple(TYPES[t] for _, t in self.params), results=tuple(TYPES[t] for _, t in self.results)
-        )
+        return _signature(self.params, self.results)
 
     @property
     def can_fail(self) -> bool:
         """Whether the first result is a status."""
         return bool(self.results) and self.results[0][0] == "status"
+
+
+@cache
+def _signature(params: tuple[tuple[str, str], ...], results: tuple[tuple[str, str], ...]) -> HostSignature:
+    return HostSignature(params=tuple(TYPES[t] for _, t in params), results=tuple(TYPES[t] for _, t in results))
 
 
 @cache

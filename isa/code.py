@@ -34,6 +34,7 @@ class CodeProblem(Exception):
 def decode_code(code: bytes) -> list[Decoded]:
     """The instructions of one function, first to last. Raises CodeProblem at the first that is none."""
     instructions: list[Decoded] = []
+    append, new = instructions.append, tuple.__new__  # this is run for every instruction of every program
     pc, end = 0, len(code)
     while pc < end:
         if pc + 2 > end:
@@ -44,6 +45,6 @@ def decode_code(code: bytes) -> list[Decoded]:
             raise CodeProblem("opcode_unknown", pc, instructions, opcode)
         if pc + row.size > end:
             raise CodeProblem("instruction_truncated", pc, instructions, opcode)
-        instructions.append(Decoded(pc, row, row.unpack(code, pc + 2)))
+        append(new(Decoded, (pc, row, row.unpack(code, pc + 2))))
         pc += row.size
     return instructions

@@ -14,6 +14,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Iterable
+from functools import cache
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -191,8 +192,13 @@ def _read(layout: Any, kind: int, sections: dict[int, bytes], finish: Callable[[
         raise Rejected("section_malformed", subject=SECTION_NAMES[kind], details=details) from None
 
 
+@cache
+def _with_end(layout: Any) -> Any:
+    return c.Sequence(layout, c.Tell)
+
+
 def _whole(layout: Any, body: bytes) -> Any:
-    parsed, end = c.Sequence(layout, c.Tell).parse(body)
+    parsed, end = _with_end(layout).parse(body)
     if end != len(body):
         raise _Malformed("it goes on behind its last row")
     return parsed

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 INT = 0
 FLOAT = 1
@@ -84,9 +84,17 @@ class HostSignature:
 
     params: tuple[ClosedType, ...]
     results: tuple[ClosedType, ...]
+    _everywhere: FunctionType | None = field(init=False, repr=False, compare=False)  # where it needs no type table
+
+    def __post_init__(self) -> None:
+        params, results = ([t for t in side if isinstance(t, int)] for side in (self.params, self.results))
+        basic = len(params) == len(self.params) and len(results) == len(self.results)
+        object.__setattr__(self, "_everywhere", FunctionType(tuple(params), tuple(results)) if basic else None)
 
     def within(self, types: Sequence[Type]) -> FunctionType | None:
         """The same in terms of a program's type table; None where the table lacks an entry it needs."""
+        if self._everywhere is not None:
+            return self._everywhere
         params, results = ([close(types, t) for t in side] for side in (self.params, self.results))
         if None in params or None in results:
             return None

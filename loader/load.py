@@ -59,7 +59,7 @@ def load(source: Path | str | bytes, *, limits: Limits | None = None, registry: 
     findings = evaluate(_program_requirements(program.meta))
     image_limits = limits or PROFILES[DEFAULT_PROFILE]
     check_limits(image_limits)
-    return _finish(program, None, findings, host, image_limits, content_digest({PROGRAM: source}), source, ())
+    return make_image(program, None, findings, host, image_limits, content_digest({PROGRAM: source}), source, ())
 
 
 def load_cartridge(cartridge: Cartridge, *, registry: Registry | None = None) -> Image:
@@ -80,10 +80,10 @@ def load_cartridge(cartridge: Cartridge, *, registry: Registry | None = None) ->
     assets, asset_findings = _assets(cartridge)
     findings += asset_findings + _entry_exports(manifest, program)
     flat = encode_cartridge(cartridge.members)
-    return _finish(program, manifest, findings, host, manifest.limits, cartridge.digest, flat, assets)
+    return make_image(program, manifest, findings, host, manifest.limits, cartridge.digest, flat, assets)
 
 
-def _finish(
+def make_image(
     program: Program,
     manifest: Manifest | None,
     findings: list[Diagnostic],
@@ -93,7 +93,7 @@ def _finish(
     source: bytes,
     assets: tuple[Bitmap, ...],
 ) -> Image:
-    """The stages that cartridges and bare programs share: resolve, patch, verify."""
+    """The stages behind reading, shared by cartridges and bare programs: resolve, patch, verify."""
     resolution = resolve(program, manifest, registry)
     findings = [*findings, *resolution.findings]
     if findings:

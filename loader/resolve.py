@@ -155,7 +155,7 @@ def patch(program: Program, services: tuple[Service, ...]) -> Program:
     for function in program.functions:
         code = bytearray(function.code)
         try:
-            instructions = decode_code(function.code)
+            instructions = decode_code(function.code) if services else []
         except CodeProblem:
             instructions = []
         for decoded in instructions:

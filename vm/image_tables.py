@@ -9,12 +9,14 @@ A safepoint is a place where a frame may wait; its row says which of the frame's
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
 from ..isa.program import Constant, Program
 from ..isa.types import BYTE, FLOAT, INT, ArrayType, CoroutineType, FunctionType, RecordType, SlotType, Type, is_ref
+from ..loader.image import Image
 from ..verifier import Facts
 from .layout import INFO_SHIFT
 
@@ -83,9 +85,16 @@ def constant_handle(constants: Sequence[Constant], index: int) -> int:
     return entry | 1 << INFO_SHIFT
 
 
-def build_tables(program: Program, facts: Facts) -> npt.NDArray[np.int64]:
-    """The array for an image."""
-    return _Builder(program, facts).build()
+_TABLES: WeakKeyDictionary[Image, npt.NDArray[np.int64]] = WeakKeyDictionary()
+
+
+def tables_of(image: Image) -> npt.NDArray[np.int64]:
+    """The array of an image; made once, and written by nobody."""
+    made = _TABLES.get(image)
+    if made is None:
+        made = _TABLES[image] = _Builder(image.program, image.facts).build()
+        made.flags.writeable = False
+    return made
 
 
 _Slots = tuple[int, int]  # a list: where it begins, how many

@@ -14,7 +14,7 @@ from ..isa.table import Flow
 from ..loader.image import Image
 from . import context, layout
 from .encode import RECORD, Code, encode
-from .image_tables import build_tables
+from .image_tables import tables_of
 from .native import Core, core
 from .views import AssetMemory, asset_memory, spans
 
@@ -49,7 +49,7 @@ def native_image(image: Image, *, fuse: bool = True, accumulators: bool = True) 
             code=code,
             records=records,
             functions=functions,
-            tables=build_tables(image.program, image.facts),
+            tables=tables_of(image),
             assets=asset_memory(image.assets),
         )
     return made[fuse, accumulators]

@@ -19,7 +19,7 @@ from ..isa.traps import Trap
 from ..isa.types import BOOL, FLOAT, SlotType, is_ref
 from ..loader.image import Image
 from . import layout
-from .image_tables import build_tables
+from .image_tables import tables_of
 from .kernels import coroutines, heap
 from .kernels.frames import (
     REPORT_CYCLES,
@@ -178,7 +178,7 @@ class Machine:
         state[layout.CURSOR] = 1
         device = state[layout.DEVICE : layout.DEVICE + DEVICE_WORDS]
         power_on(device, self.seed, image.limits.log_bytes, len(image.assets), image.limits.coroutines)
-        tables = build_tables(image.program, image.facts).data
+        tables = tables_of(image).data
         self._place_strings(state, tables)
         coroutines.start(state, tables, 0, 0, 0)
         state[layout.ALLOCATED] = 0

@@ -8,6 +8,7 @@ failed check is a mistake of ours, never of the guest, and crashes as InternalEr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ from ..verifier import Block, FunctionFacts
 from . import layout
 from .exact_words import MASK, ExactWords, Trapped, bits_float, float_bits, signed
 from .host_log import mix
-from .image_tables import build_tables, constant_handle, place
+from .image_tables import constant_handle, place, tables_of
 from .kernels import coroutines, frames, heap
 from .kernels.rebind import Rebinding
 from .views import asset_memory, plain_views
@@ -89,7 +90,7 @@ class Reference(ExactWords):
         self.program = image.program
         self.array = state
         self.state: memoryview[int] = state.data
-        self.tables: memoryview[int] = build_tables(image.program, image.facts).data
+        self.tables: memoryview[int] = tables_of(image).data
         raw = self.state.cast("B")
         at, size = int(state[layout.AT_HEAP]) * 8, int(state[layout.HEAP_LIMIT]) * 8
         self.heap_bytes = raw[at : at + size]
@@ -593,6 +594,7 @@ def _fits(value: Value, closed: ClosedType) -> bool:
     return type(value) is (_CLASSES.get(closed, Ref) if isinstance(closed, int) else Ref)
 
 
+@cache
 def _kernels() -> Mapping[str, Any]:
     """The kernels with this engine's own turn and hash in their places."""
     copies = Rebinding({"turn": lambda _state, _image, engine, row: engine.turn(row), "hash128": _hash128})

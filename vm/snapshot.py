@@ -26,7 +26,7 @@ from ..host.coroutine import STATE as ROW_STATE
 from ..host.devices import DEVICE_WORDS, LOG_USED
 from ..loader.image import Image
 from . import layout
-from .image_tables import LIVE, build_tables
+from .image_tables import LIVE, tables_of
 from .kernels.heap import safepoint_row
 from .snapshot_check import check
 
@@ -105,7 +105,7 @@ def _spans(image: Image, state: Words) -> Iterator[tuple[int, int]]:
     yield int(state[layout.AT_ROWS]), rows * ROW_WORDS
     yield int(state[layout.AT_ORDER]), int(state[layout.ORDER_COUNT])
     yield int(state[layout.AT_SLEEPERS]), int(state[layout.SLEEPER_COUNT])
-    tables = build_tables(image.program, image.facts).data
+    tables = tables_of(image).data
     for row in range(rows):
         at = int(state[layout.AT_ROWS]) + row * ROW_WORDS
         depth = int(state[at + layout.DEPTH]) if state[at + ROW_STATE] != layout.FREE else 0

@@ -32,7 +32,9 @@ def main() -> int:
     fuzz = verbs.add_parser("fuzz", help="random programs through all engines for some time")
     fuzz.add_argument("--seconds", type=float, default=60)
     fuzz.add_argument("--seed", type=int, default=0)
-    fuzz.add_argument("--keep", type=Path, default=Path("fuzz-failure.pbx"), help="where the smallest failing program goes")
+    fuzz.add_argument(
+        "--keep", type=Path, default=Path("fuzz-failure.pbx"), help="where the smallest failing program goes"
+    )
     fuzz.set_defaults(run=_fuzz)
     options = parser.parse_args()
     unknown = set(getattr(options, "checks", ())) - set(CHECKS)
@@ -59,7 +61,12 @@ def _soak(options: argparse.Namespace) -> int:
             row["failures"] += [failure] if failure else []
             print(f"{waiting[done]}: {failure or dict(row['figures'])}", flush=True)
     failures = sum(len(row["failures"]) for row in report.values())
-    result = {"scale": scale.value, "wall_s": round(time.monotonic() - start, 1), "failures": failures, "checks": report}
+    result = {
+        "scale": scale.value,
+        "wall_s": round(time.monotonic() - start, 1),
+        "failures": failures,
+        "checks": report,
+    }
     if options.json:
         write_bytes(options.json, (json.dumps(result, indent=2) + "\n").encode())
     print(f"{failures} failures in {result['wall_s']} s")

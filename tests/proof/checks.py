@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 Figures = Mapping[str, int]  # what was counted: sums over shards
 
@@ -19,6 +21,25 @@ class Scale(Enum):
 
 class Disproved(AssertionError):
     """A promise does not hold. The message is the smallest case known, in a form that can be run again."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A mistake to be found: its name, and a context in which it is there."""
+
+    name: str
+    present: AbstractContextManager[None]
+
+
+@contextmanager
+def patched(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """A context in which an attribute is another."""
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
 
 
 class Check(Protocol):

@@ -117,6 +117,10 @@ class _Code:
         return out
 
 
+EXPORTED = (INT_INT, None, False)
+SMALL_SIZE = 4  # programs of at most so many statements have few functions, and little in their variables
+
+
 def random_program(rng: Random, *, size: int = 24) -> Program:
     """A random valid program. `size` is about how many statements its functions have in all."""
     return _Generator(rng, size).program()
@@ -127,6 +131,7 @@ class _Generator:
         self.rng = rng
         self.size = size
         self.careful = rng.random() < 0.6  # most programs should get far; the others trap early
+        self.prepared = 0.85 if size > SMALL_SIZE else 0.2  # how many refs have something to refer to at the start
         self.constants: list[Constant] = [
             Constant(b"hello"),
             Constant(7),
@@ -148,7 +153,9 @@ class _Generator:
             self.shapes.append((rng.choice(CLOSURE_TYPES), captures, False))
         if rng.random() < 0.5:
             self.shapes.append((INT_NONE, None, True))  # a coroutine's body
-        self.shapes.append((INT_INT, None, False))  # exported
+        self.shapes.append(EXPORTED)
+        if size <= SMALL_SIZE and rng.random() < 0.9:
+            self.shapes = [self.shapes[0], rng.choice(self.shapes[1:])][: rng.randrange(1, 3)]
 
     def program(self) -> Program:
         functions = tuple(self._function(index) for index in range(len(self.shapes)))
@@ -158,7 +165,7 @@ class _Generator:
             types=FIXED_TYPES,
             globals=self.globals,
             functions=functions,
-            exports=(Export(name="entry", function=len(functions) - 1),),
+            exports=(Export(name="entry", function=len(functions) - 1),) if self.shapes[-1] == EXPORTED else (),
             imports=tuple(self.imports),
         )
         return with_true_heights(program)
@@ -243,16 +250,16 @@ class _Body:
     def _prologue(self) -> None:
         """Give most refs something to refer to, so that not every program ends at its first null."""
         for slot in range(self.first_counter, len(self.slots)):
-            if is_ref(self.slots[slot]) and self.rng.random() < 0.85:
+            if is_ref(self.slots[slot]) and self.rng.random() < self.g.prepared:
                 self._fresh(self.slots[slot])
                 self.emit("SET_LOCAL", slot)
-            elif self.slots[slot] in (INT, FLOAT) and self.rng.random() < 0.7:
+            elif self.slots[slot] in (INT, FLOAT) and self.rng.random() < 0.8 * self.g.prepared:
                 self._leaf(self.slots[slot], 0)
                 self.emit("SET_LOCAL", slot)
                 self.stack.pop()
         if self.index == 0:
             for index, slot_type in enumerate(self.g.globals):
-                if is_ref(slot_type) and self.rng.random() < 0.85:
+                if is_ref(slot_type) and self.rng.random() < self.g.prepared:
                     self._fresh(slot_type)
                     self.emit("SET_GLOBAL", index)
 
@@ -754,21 +761,28 @@ def _value_rows() -> dict[int, list[tuple[Instruction, Any]]]:
 _VALUE_ROWS = _value_rows()
 
 
+class Invalid(Exception):
+    """A program without true heights."""
+
+
 def with_true_heights(program: Program) -> Program:
-    """The program with every function's max_stack as it truly is."""
+    """The program with every function's max_stack as it truly is. Raises Invalid where it has none."""
     from dataclasses import replace
 
-    from pbs.isa.assembler import _deepest
+    from pbs.isa.assembler import _deepest, _Stuck
 
     intrinsics = {
         s.number: signature
         for s in standard().intrinsics.values()
         if (signature := s.signature.within(program.types)) is not None
     }
-    functions = tuple(
-        replace(function, max_stack=_deepest(FunctionTyping(program, function, {}, intrinsics), function.code))
-        for function in program.functions
-    )
+    try:
+        functions = tuple(
+            replace(function, max_stack=_deepest(FunctionTyping(program, function, {}, intrinsics), function.code))
+            for function in program.functions
+        )
+    except _Stuck as stuck:
+        raise Invalid(stuck) from None
     return replace(program, functions=functions)
 
 
