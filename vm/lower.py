@@ -17,7 +17,7 @@ from typing import Any
 from ..contract import InternalError
 from ..isa.program import Constant
 from ..isa.table import Flow
-from ..isa.types import FLOAT, SlotType
+from ..isa.types import FLOAT
 from ..isa.typing import immediate_operands
 from ..loader.image import Image
 from ..verifier import Block, FunctionFacts
@@ -33,13 +33,18 @@ from .kinds import (
     PENDING,
     STEPS,
     Kind,
-    Tree,
     leaves,
     substitute,
 )
 from .layout import STACK_SLACK
+from .symbols import Entry, Symbols, bank
 
 SMALL = 1 << 16
+_GOES_ON = frozenset({Flow.MOVE, Flow.NEXT, Flow.CLOSURE, Flow.SPAWN, Flow.HOST})  # in the same block
+
+
+class _Crowded(Exception):
+    """More values are out of place than there are spare slots."""
 
 
 @dataclass(slots=True)
@@ -55,21 +60,6 @@ class Record:
     count: int = 0  # of operands in slots from `dest` on
     reads_slots: bool = False  # it reads slots that are not among its operands
     stored: bool = True
-
-
-@dataclass(slots=True)
-class Entry:
-    """A value on the symbolic stack. `gives` is W or F, or T for a tree that is a truth and not yet a word."""
-
-    gives: str
-    tree: Tree  # "r", "k", or a kind
-    operands: list[int]
-
-    def reads(self, slot: int) -> bool:
-        """Whether computing it would read `slot`."""
-        if slot not in self.operands or self.tree == "k":
-            return False
-        return self.tree == "r" or ("r", slot) in zip(leaves(self.tree), self.operands, strict=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +83,7 @@ class _Lowering:
         self.slots = len(self.facts.slots)
         self.spare = self.slots + self.facts.function.max_stack
         self.out: list[Record] = []
-        self.stack: list[Entry] = []
+        self.stack = Symbols(self.slots)
         self.pc = 0
         self.rest = 0
 
@@ -103,9 +93,16 @@ class _Lowering:
     # ---- blocks and instructions
 
     def _block(self, block: Block) -> LoweredBlock:
+        """The block's records. Where too many values are out of place, nothing waits: every value goes home at once."""
+        try:
+            return self._lowered(block, waiting=True)
+        except _Crowded:
+            return self._lowered(block, waiting=False)
+
+    def _lowered(self, block: Block, *, waiting: bool) -> LoweredBlock:
         facts = self.facts
         self.out, self.rest = [], block.cost
-        self.stack = [Entry(_kind(t), "r", [self._home(depth)]) for depth, t in enumerate(block.stack)]
+        self.stack.restart(block.stack)
         flow = Flow.MOVE
         for position in range(block.first, block.last):
             self.pc, row, immediates = facts.instructions[position]
@@ -119,7 +116,9 @@ class _Lowering:
                 self._branch(row.name, immediates[0])
             else:
                 self._other(flow, row.name, immediates)
-        if flow in (Flow.MOVE, Flow.NEXT, Flow.CLOSURE, Flow.SPAWN, Flow.HOST):
+            if not waiting and flow in _GOES_ON:
+                self._flush(max(len(self.stack) - 2, 0), len(self.stack))  # no instruction leaves more than two elsewhere
+        if flow in _GOES_ON:
             self._flush(0, len(self.stack))
             self._emit(("CHARGE",), [])
         return LoweredBlock(block=block, records=self.out, live=range(self.slots, self.slots + len(self.stack)))
@@ -127,27 +126,29 @@ class _Lowering:
     def _move(self, name: str, immediates: tuple[Any, ...]) -> None:
         stack = self.stack
         if name == "GET_LOCAL":
-            stack.append(Entry(_kind(self.facts.slots[immediates[0]]), "r", [immediates[0]]))
+            stack.push(Entry(bank(self.facts.slots[immediates[0]]), "r", [immediates[0]]))
         elif name == "SET_LOCAL":
             self._set_local(immediates[0], stack.pop())
         elif name == "PUSH_CONST":
-            stack.append(constant(self.image.program.constants, immediates[0]))
+            stack.push(constant(self.image.program.constants, immediates[0]))
         elif name == "PUSH_F64":
-            stack.append(Entry("F", "k", [float_bits(immediates[0])]))
+            stack.push(Entry("F", "k", [float_bits(immediates[0])]))
         elif name == "PUSH_NULL":
-            stack.append(Entry("W", "k", [0]))
+            stack.push(Entry("W", "k", [0]))
         elif name in ("PUSH_I64", "PUSH_I32", "PUSH_BOOL"):
-            stack.append(Entry("W", "k", [immediates[0] & MASK]))
+            stack.push(Entry("W", "k", [immediates[0] & MASK]))
         elif name == "POP":
             stack.pop()
         elif name == "POP_N":
-            del stack[len(stack) - immediates[0] :]
+            stack.cut(len(stack) - immediates[0])
         elif name == "DUP":
             if isinstance(stack[-1].tree, tuple):
                 self._place(len(stack) - 1)  # computed once, read twice
-            stack.append(stack[-1])
+            stack.push(stack[-1])
         elif name == "SWAP":
-            stack[-2:] = [stack[-1], stack[-2]]
+            upper, lower_one = stack.pop(), stack.pop()
+            stack.push(upper)
+            stack.push(lower_one)
         elif name != "NOP":
             raise InternalError(f"no move {name}")
 
@@ -160,10 +161,10 @@ class _Lowering:
             and entry.operands == [last.dest]
             and last.dest >= self.slots
         )
-        if just_made and last is not None and not any(e.reads(slot) or e.reads(last.dest) for e in self.stack):
+        if just_made and last is not None and not (self.stack.is_read(slot) or self.stack.is_read(last.dest)):
             last.dest = slot  # let it be made in place
         elif entry.tree != "r" or entry.operands != [slot]:
-            self.stack.append(entry)
+            self.stack.push(entry)
             self._settle(slot, len(self.stack) - 1)
             self._compute(self.stack.pop(), slot)
 
@@ -176,7 +177,7 @@ class _Lowering:
         step = STEPS[form.name]
         count = len(step.takes) - step.immediates
         if row.name == "GET_CAPTURE":
-            self.stack.append(Entry("W", "r", [0]))  # the closure
+            self.stack.push(Entry("W", "r", [0]))  # the closure
         for i in range(count):
             if promoted >> i & 1:
                 self._promote(len(self.stack) - count + i)
@@ -184,23 +185,26 @@ class _Lowering:
         low = len(self.stack) - count
         kind, operands = self._join(form.name, count, constants)
         if step.pure:
-            self.stack[low:] = [Entry(step.gives, kind, operands)]
+            self.stack.cut(low)
+            self.stack.push(Entry(step.gives, kind, operands))
             return
         if form.gives:
             # Its result goes to its home; who still reads what is there must be computed first.
             self._settle(self._home(low), low)
             kind, operands = self._join(form.name, count, constants)
         self._emit(kind, operands, dest=self._home(low))
-        self.stack[low:] = [Entry("F" if form.gives == "F" else "W", "r", [self._home(low)])] if form.gives else []
+        self.stack.cut(low)
+        if form.gives:
+            self.stack.push(Entry.in_slot(self._home(low), form.gives))
 
     def _promote(self, depth: int) -> None:
         entry = self.stack[depth]
         if entry.tree == "k":
-            self.stack[depth] = Entry("F", "k", [float_bits(float(signed(entry.operands[0])))])
+            self.stack.put(depth, Entry("F", "k", [float_bits(float(signed(entry.operands[0])))]))
             return
         if entry.tree != "r":
             self._place(depth)
-        self.stack[depth] = Entry("F", ("INT_TO_FLOAT", "r"), self.stack[depth].operands)
+        self.stack.put(depth, Entry("F", ("INT_TO_FLOAT", "r"), self.stack[depth].operands))
 
     def _branch(self, name: str, target: int) -> None:
         low = len(self.stack) - 1
@@ -223,7 +227,7 @@ class _Lowering:
             self.branch, test = "JMP_IF_TRUE", INVERTED[test]
         if test in MIRRORED and left == right == "r" and (self.branch, (test, "r", "r")) not in KINDS:
             test, operands = MIRRORED[test], operands[::-1]
-        self.stack[-1] = Entry(entry.gives, (test, left, right), operands)
+        self.stack.put(len(self.stack) - 1, Entry(entry.gives, (test, left, right), operands))
 
     def _fuse_with_step(self, kind: Kind, operands: list[int], target: int) -> bool:
         """`i += k` right before a test of i: one record that steps, stores, tests and branches."""
@@ -253,12 +257,12 @@ class _Lowering:
             low = len(stack) - callee.params
             kind = ("CALL_CLEAR",) if len(callee.slots) > callee.params else ("CALL",)
             self._emit(kind, [], dest=self._home(low), target=immediates[0], reads_slots=True)
-            del stack[low:]
+            stack.cut(low)
         elif flow is Flow.CALL_CLOSURE:
             self._flush(0, len(stack))
             low = len(stack) - immediates[0] - 1
             self._emit(("CALL_CLOSURE",), [], dest=self._home(low), count=immediates[0], reads_slots=True)
-            del stack[low:]
+            stack.cut(low)
         elif flow is Flow.RETURN:
             self._return()
         elif flow is Flow.CLOSURE:
@@ -283,7 +287,7 @@ class _Lowering:
         else:
             self._flush(0, len(self.stack))
             self._emit(("RET.N",), [], dest=self.slots, count=len(results), reads_slots=True)
-            self.stack.clear()
+            self.stack.cut(0)
 
     def _from_slots(self, kind: Kind, target: int, count: int, results: str) -> None:
         """A step that finds its operands in consecutive home slots and leaves its results there."""
@@ -292,7 +296,9 @@ class _Lowering:
         for i in range(len(results)):
             self._settle(self._home(low + i), low)
         self._emit(kind, [], dest=self._home(low), target=target, count=count, reads_slots=True)
-        self.stack[low:] = [Entry(gives, "r", [self._home(low + i)]) for i, gives in enumerate(results)]
+        self.stack.cut(low)
+        for i, gives in enumerate(results):
+            self.stack.push(Entry.in_slot(self._home(low + i), gives))
 
     # ---- records and places
 
@@ -339,49 +345,45 @@ class _Lowering:
         return (kind[0], *parts), flat_operands
 
     def _home(self, depth: int) -> int:
-        return self.slots + depth
-
-    def _at_home(self, depth: int) -> bool:
-        entry = self.stack[depth]
-        return entry.tree == "r" and entry.operands == [self._home(depth)]
+        return self.stack.home(depth)
 
     def _place(self, depth: int) -> None:
         """Compute the entry into its home, or into a spare slot while others still read what is there."""
-        if self._at_home(depth):
+        if self.stack.at_home(depth):
             return
         slot = self._home(depth)
-        if any(d != depth and e.reads(slot) for d, e in enumerate(self.stack)):
+        if self.stack.is_read(slot, but=depth):
             slot = self._free_spare()
         entry = self.stack[depth]
         self._compute(entry, slot)
-        self.stack[depth] = Entry("F" if entry.gives == "F" else "W", "r", [slot])
+        self.stack.put(depth, Entry.in_slot(slot, entry.gives))
 
     def _free_spare(self, taken: Sequence[int] = ()) -> int:
         """The first slot behind the frame that no entry reads and that is not taken."""
         for slot in range(self.spare, self.spare + STACK_SLACK):
-            if slot not in taken and not any(entry.reads(slot) for entry in self.stack):
+            if slot not in taken and not self.stack.is_read(slot):
                 return slot
-        raise InternalError("more values out of place than there are spare slots")
+        raise _Crowded
 
     def _settle(self, slot: int, count: int) -> None:
         """Of the lowest `count` entries, compute those that still read `slot`: it is about to change."""
-        for depth in range(count):
-            if self.stack[depth].reads(slot) and not self._at_home(depth):
+        for depth in self.stack.readers(slot):
+            if depth < count:
                 self._place(depth)
-                if self.stack[depth].reads(slot):
-                    raise InternalError("a value could not leave the slot that is about to change")
+        if any(depth < count for depth in self.stack.readers(slot)):
+            raise InternalError("a value could not leave the slot that is about to change")
 
     def _flush(self, low: int, high: int) -> None:
         """Put the entries at these depths into their homes."""
         for depth in range(low, high):
-            if self._at_home(depth):
+            if self.stack.at_home(depth):
                 continue
-            for d, entry in enumerate(self.stack):
-                if d != depth and entry.reads(self._home(depth)):
-                    self._place(d)
+            for reader in self.stack.readers(self._home(depth)):
+                if reader != depth:
+                    self._place(reader)
             entry = self.stack[depth]
             self._compute(entry, self._home(depth))
-            self.stack[depth] = Entry("F" if entry.gives == "F" else "W", "r", [self._home(depth)])
+            self.stack.put(depth, Entry.in_slot(self._home(depth), entry.gives))
 
     def _join(self, name: str, count: int, constants: Sequence[int]) -> tuple[Kind, list[int]]:
         """The kind and operands of `name` over the topmost entries; operands are computed until such a kind exists."""
@@ -429,10 +431,6 @@ def constant(constants: Sequence[Constant], index: int) -> Entry:
     if isinstance(value, bytes):
         return Entry("W", "k", [constant_handle(constants, index)])
     return Entry("F", "k", [float_bits(value)]) if isinstance(value, float) else Entry("W", "k", [value & MASK])
-
-
-def _kind(slot_type: SlotType) -> str:
-    return "F" if slot_type == FLOAT else "W"
 
 
 def _rank(entry: Entry) -> int:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import astuple
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -39,6 +40,7 @@ from .native_build import (
     build_part,
     handler_numbers,
     rows,
+    target,
     target_machine,
 )
 
@@ -226,7 +228,7 @@ def _start(chosen: str, folder: Path, queue: Sequence[str]) -> subprocess.Popen[
     program = (
         f"import sys; sys.path.insert(0, {where!r})\n"
         f"from pbs.vm.native_build import main\n"
-        f"main({chosen!r}, {str(folder)!r}, {list(queue)!r})"
+        f"main({chosen!r}, {str(folder)!r}, {list(queue)!r}, {astuple(target())!r})"
     )
     return subprocess.Popen(  # noqa: S603 - our own interpreter and our own text
         [sys.executable, "-P", "-c", program],
@@ -283,7 +285,8 @@ def core_digest() -> str:
     for room in _SOURCES:
         for path in sorted((rooms / room).rglob("*.py")):
             digest.update(f"{path.relative_to(rooms)}\0".encode() + path.read_bytes() + b"\0")
-    facts = [sys.version, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), platform.machine()]
+    made_for = target()
+    facts = [sys.version, made_for.cpu, made_for.features, str(made_for.level), platform.machine()]
     for package in ("numba", "llvmlite", "numpy"):
         try:
             facts.append(f"{package} {version(package)}")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,29 @@ STEP_PARTS = 2
 CONVENTIONS = ("preserve_nonecc", "ccc")  # the second is what every target has
 RUN_FRAMES, RUN_CALL = "pbs_run_frames", "pbs_run_call"
 HASH = "pbs_hash128"
+MOST_OPTIMISED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which processor code is made for, and how far LLVM goes, 0 to MOST_OPTIMISED. What a machine does depends on neither."""
+
+    cpu: str
+    features: str
+    level: int = MOST_OPTIMISED
+
+
+_AIM: list[Target] = []
+
+
+def target() -> Target:
+    """What this process makes and loads code for: this very processor, unless `aim` said otherwise."""
+    return _AIM[-1] if _AIM else Target(llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+
+
+def aim(chosen: Target) -> None:
+    """Make and load code for another target from now on, in this process. To be called before a core is; for tests."""
+    _AIM.append(chosen)
 
 
 def part_names(registry: Registry) -> list[str]:
@@ -198,9 +222,10 @@ def _entries() -> str:
 
 
 def target_machine() -> Any:
-    """Machine code for this very processor."""
+    """Machine code for the target."""
+    chosen = target()
     return llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2, jit=True
+        cpu=chosen.cpu, features=chosen.features, opt=chosen.level, jit=True
     )
 
 
@@ -215,17 +240,19 @@ def _object(texts: Sequence[str], public: Sequence[str] | None = None, optimize:
                 function.linkage = "internal"
     module.verify()
     machine = target_machine()
-    passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=optimize))
+    level = min(optimize, target().level)
+    passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=level))
     passes.getModulePassManager().run(module, passes)
     compiled_object: bytes = machine.emit_object(module)
     return compiled_object
 
 
-def main(convention: str, folder: str, parts: Sequence[str]) -> None:
+def main(convention: str, folder: str, parts: Sequence[str], made_for: tuple[str, str, int]) -> None:
     """Write parts of the standard host's core to a cache folder. Steps are tried out before anything else is made."""
     from .native import PROBE_FAILED, STEPS, write_part
     from .probe import steps_work
 
+    aim(Target(*made_for))
     steps = {}
     for part in parts:
         body = build_part(part, standard(), convention)
