@@ -12,7 +12,7 @@ import pytest
 from pbs.contract import PbsError, UsageError
 from pbs.isa.table import ROWS
 from pbs.loader import assemble, load
-from pbs.vm import layout
+from pbs.vm import layout, reference
 from pbs.vm.exact_words import ExactWords
 from pbs.vm.kernels import coroutines
 from pbs.vm.machine import FrameResult, Machine, Status, Trapped
@@ -277,4 +277,5 @@ def wakes_a_frame_too_early(state, row, wake_frame, fall_asleep=coroutines.fall_
 
 def test_a_fault_in_the_scheduler_is_caught_by_the_vectors_of_coroutines(monkeypatch):
     monkeypatch.setattr(coroutines, "fall_asleep", wakes_a_frame_too_early)
+    monkeypatch.setattr(reference, "_kernels", reference._kernels.__wrapped__)  # made anew, with the fault in them
     assert catches("coroutines")

@@ -9,6 +9,8 @@ from enum import Enum
 from importlib import import_module
 from typing import Any, Protocol, cast
 
+from pbs.vm import reference
+
 Figures = Mapping[str, int]  # what was counted: sums over shards
 
 
@@ -36,10 +38,12 @@ def patched(owner: Any, name: str, value: Any) -> Iterator[None]:
     """A context in which an attribute is another."""
     before = getattr(owner, name)
     setattr(owner, name, value)
+    reference._kernels.cache_clear()  # the reference's copies of kernels are made anew, with the change in them
     try:
         yield
     finally:
         setattr(owner, name, before)
+        reference._kernels.cache_clear()
 
 
 class Check(Protocol):
@@ -49,6 +53,9 @@ class Check(Protocol):
 
     def check(self, scale: Scale, shard: int, shards: int) -> Figures:
         """Try part `shard` of `shards`. Raises Disproved."""
+
+    def planted(self) -> list[Fault]:
+        """Faults that this check must find, each in a context of its own."""
 
 
 # Name -> id and promise. The name is the module's.
