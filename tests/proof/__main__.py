@@ -15,6 +15,7 @@ from typing import Any
 
 from pbs.contract.files import write_bytes
 
+from . import page
 from .checks import CHECKS, Disproved, Scale, find, shards_of
 
 FAILED = 1
@@ -28,6 +29,7 @@ def main() -> int:
     soak.add_argument("checks", nargs="*", metavar="CHECK", help="all, or some of: " + " ".join(CHECKS))
     soak.add_argument("--scale", choices=[s.value for s in Scale], default=Scale.SOAK.value)
     soak.add_argument("--json", type=Path, metavar="FILE", help="write what was counted")
+    soak.add_argument("--page", type=Path, metavar="FILE", help="put the figures into this page")
     soak.set_defaults(run=_soak)
     fuzz = verbs.add_parser("fuzz", help="random programs through all engines for some time")
     fuzz.add_argument("--seconds", type=float, default=60)
@@ -69,6 +71,8 @@ def _soak(options: argparse.Namespace) -> int:
     }
     if options.json:
         write_bytes(options.json, (json.dumps(result, indent=2) + "\n").encode())
+    if options.page:
+        page.write(options.page, result, " ".join(["python -m tests.proof", *sys.argv[1:]]))
     print(f"{failures} failures in {result['wall_s']} s")
     return FAILED if failures else 0
 
