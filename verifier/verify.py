@@ -42,9 +42,10 @@ def verify(program: Program, services: HostCalls, intrinsics: HostCalls) -> Fact
     too_new = _newer_than(program)
     functions = []
     found: dict[Type, SlotType | None] = {}
+    calls = _Calls(services, intrinsics)
     for index in range(len(program.functions)):
         try:
-            functions.append(_Function(program, index, services, intrinsics, found, too_new))
+            functions.append(_Function(program, index, calls, found, too_new))
         except _Refused as refused:
             findings.append(refused.finding)
             if len(findings) == MAX_FINDINGS:
@@ -87,6 +88,15 @@ class _Refused(Exception):
         self.finding = finding
 
 
+class _Calls:
+    """What the host offers, and the signatures alone."""
+
+    def __init__(self, services: HostCalls, intrinsics: HostCalls) -> None:
+        self.services, self.intrinsics = services, intrinsics
+        self.service_signatures = {number: call.signature for number, call in services.items()}
+        self.intrinsic_signatures = {number: call.signature for number, call in intrinsics.items()}
+
+
 class _Function:
     """One function on its way through the verifier: decode, find blocks, walk them all."""
 
@@ -94,22 +104,17 @@ class _Function:
         self,
         program: Program,
         index: int,
-        services: HostCalls,
-        intrinsics: HostCalls,
+        calls: _Calls,
         found: dict[Type, SlotType | None],
         too_new: Mapping[int, str],
     ) -> None:
         self.program, self.index, self.too_new = program, index, too_new
         self.function = program.functions[index]
-        self.services, self.intrinsics = services, intrinsics
+        self.calls = calls
         self.work = 0
         self.work_limit = WORK_ALWAYS + WORK_PER_BYTE * len(self.function.code)
         self.typing = FunctionTyping(
-            program,
-            self.function,
-            {number: call.signature for number, call in services.items()},
-            {number: call.signature for number, call in intrinsics.items()},
-            found,
+            program, self.function, calls.service_signatures, calls.intrinsic_signatures, found
         )
         self.instructions = self._decode()
         self.position = {decoded.pc: i for i, decoded in enumerate(self.instructions)}
@@ -162,7 +167,7 @@ class _Function:
         calls = {}
         for i, (_, row, immediates) in enumerate(self.instructions):
             if row.flow is Flow.HOST:
-                call = (self.services if row.name == "SYSCALL" else self.intrinsics).get(immediates[0])
+                call = (self.calls.services if row.name == "SYSCALL" else self.calls.intrinsics).get(immediates[0])
                 if call is not None:
                     calls[i] = call
         return calls

@@ -44,7 +44,7 @@ CONFIGURATIONS = {
 FRAMES = 3
 MAX_TICKS = 1 << 16
 SLICES = (37, 211, 1031)  # cycles a host tick
-SIZES = (*([1] * 24), *([2] * 24), *([3] * 14), 12, 40)  # statements: many small programs, some large
+SIZES = (*([1] * 96), *([2] * 96), *([3] * 60), 10, 10, 20, 40)  # statements: many small programs, some large
 THROUGH_BYTES = 16  # every so manieth program
 
 

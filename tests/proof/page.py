@@ -18,9 +18,9 @@ BEGIN, END = (
 
 def table(report: Mapping[str, Any], command: str) -> str:
     """The run as Markdown."""
+    where = f"{platform.python_implementation()} {platform.python_version()} on {platform.machine()}"
     lines = [
-        f"Last run: `{command}`, release {VERSION}, {platform.python_implementation()} {platform.python_version()} on"
-        f" {platform.machine()}: {report['failures']} failures in {report['wall_s']:.0f} s.",
+        f"Last run: `{command}`, release {VERSION}, {where}: {report['failures']} failures in {report['wall_s']:.0f} s.",
         "",
         "| id | promise | counted | CPU s |",
         "|---|---|---|---|",

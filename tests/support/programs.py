@@ -131,7 +131,7 @@ class _Generator:
         self.rng = rng
         self.size = size
         self.careful = rng.random() < 0.6  # most programs should get far; the others trap early
-        self.prepared = 0.85 if size > SMALL_SIZE else 0.2  # how many refs have something to refer to at the start
+        self.prepared = 0.85 if size > SMALL_SIZE else 0.1  # how many refs have something to refer to at the start
         self.constants: list[Constant] = [
             Constant(b"hello"),
             Constant(7),
@@ -154,8 +154,8 @@ class _Generator:
         if rng.random() < 0.5:
             self.shapes.append((INT_NONE, None, True))  # a coroutine's body
         self.shapes.append(EXPORTED)
-        if size <= SMALL_SIZE and rng.random() < 0.9:
-            self.shapes = [self.shapes[0], rng.choice(self.shapes[1:])][: rng.randrange(1, 3)]
+        if size <= SMALL_SIZE and rng.random() < 0.95:
+            self.shapes = [self.shapes[0], rng.choice(self.shapes[1:])][: 1 if rng.random() < 0.6 else 2]
 
     def program(self) -> Program:
         functions = tuple(self._function(index) for index in range(len(self.shapes)))
