@@ -3,9 +3,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+PROOF  := $(VENV)/.proof
 
 .DEFAULT_GOAL := help
-.PHONY: help play test check fuzz soak bench docs clean
+.PHONY: help play test check coverage mutants fuzz soak bench docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -18,6 +19,10 @@ $(STAMP): pyproject.toml setup.py constraints.txt
 	  PYTHONPATH=.bootstrap $(PYTHON) -m virtualenv --quiet $(VENV); }
 	@echo "installing PBS and what it needs into $(VENV) (once)" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(PROOF): $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[proof]'
 	@touch $@
 
 play: $(STAMP)  ## play pong: in a window, in the terminal, or without a screen
@@ -33,6 +38,13 @@ check: $(STAMP)  ## style, types, layers, generated documents; under a minute
 	@$(BIN)/lint-imports
 	@$(BIN)/python docs/generate.py --check
 
+coverage: $(STAMP)  ## branches of the trusted modules that their unit tests take
+	@$(BIN)/coverage run -m pytest -q $(addprefix tests/unit/,contract isa verifier loader replay vm) --deselect tests/unit/vm/test_native_cache.py
+	@$(BIN)/coverage report
+
+mutants: $(PROOF)  ## mistakes in the trusted modules that their tests find: MUTANTS=200 (0: all) SEED=1 MODULES=...
+	@$(BIN)/python -m tests.mutation $(MODULES) --mutants $(or $(MUTANTS),200) --seed $(or $(SEED),1) --report .mutants.json
+
 fuzz: $(STAMP)  ## random programs through all engines: SECONDS=600 SEED=n
 	@$(BIN)/python -m tests.proof fuzz --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0)
 
@@ -47,5 +59,5 @@ docs: $(STAMP)  ## write the generated documents again
 	@$(BIN)/python docs/generate.py
 
 clean:  ## remove everything that was made
-	rm -rf $(VENV) .bootstrap build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache bench/results
+	rm -rf $(VENV) .bootstrap build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache .coverage .mutants.json bench/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -272,6 +272,8 @@ class _Reader:
             header = _Header.parse_stream(stream)
             limits = Limits(**dict(zip(_LIMITS, header.limits, strict=True)))
             vector = dict(line.split("=", 1) for line in header.axes.splitlines())
+            if axes.canonical(vector) != header.axes.encode("ascii"):  # no line twice, no other order
+                raise self._malformed("its axes are not in order")
         except (c.ConstructError, UnicodeDecodeError, ValueError):
             raise self._malformed("its header cannot be read") from None
         if stream.read(1):

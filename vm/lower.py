@@ -116,8 +116,8 @@ class _Lowering:
                 self._branch(row.name, immediates[0])
             else:
                 self._other(flow, row.name, immediates)
-            if not waiting and flow in _GOES_ON:
-                self._flush(max(len(self.stack) - 2, 0), len(self.stack))  # no instruction leaves more than two elsewhere
+            if not waiting and flow in _GOES_ON:  # no instruction leaves more than two out of place
+                self._flush(max(len(self.stack) - 2, 0), len(self.stack))
         if flow in _GOES_ON:
             self._flush(0, len(self.stack))
             self._emit(("CHARGE",), [])

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -227,8 +226,8 @@ def _start(chosen: str, folder: Path, queue: Sequence[str]) -> subprocess.Popen[
     where = next((p for p in sys.path if p and (Path(p) / "pbs" / "vm").exists()), str(source))
     program = (
         f"import sys; sys.path.insert(0, {where!r})\n"
-        f"from pbs.vm.native_build import main\n"
-        f"main({chosen!r}, {str(folder)!r}, {list(queue)!r}, {astuple(target())!r})"
+        f"from pbs.vm.native_build import Target, main\n"
+        f"main({chosen!r}, {str(folder)!r}, {list(queue)!r}, {target()!r})"
     )
     return subprocess.Popen(  # noqa: S603 - our own interpreter and our own text
         [sys.executable, "-P", "-c", program],

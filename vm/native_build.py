@@ -35,7 +35,7 @@ HASH = "pbs_hash128"
 MOST_OPTIMISED = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """Which processor code is made for, and how far LLVM goes, 0 to MOST_OPTIMISED. What a machine does depends on neither."""
 
@@ -49,12 +49,16 @@ _AIM: list[Target] = []
 
 def target() -> Target:
     """What this process makes and loads code for: this very processor, unless `aim` said otherwise."""
-    return _AIM[-1] if _AIM else Target(llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+    return _AIM[-1] if _AIM else _this_processor()
 
 
 def aim(chosen: Target) -> None:
     """Make and load code for another target from now on, in this process. To be called before a core is; for tests."""
     _AIM.append(chosen)
+
+
+def _this_processor() -> Target:
+    return Target(cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten())
 
 
 def part_names(registry: Registry) -> list[str]:
@@ -240,19 +244,21 @@ def _object(texts: Sequence[str], public: Sequence[str] | None = None, optimize:
                 function.linkage = "internal"
     module.verify()
     machine = target_machine()
-    level = min(optimize, target().level)
+    # With no passes at all numba's reference counting stays, and there is nothing to link it to.
+    least = 0 if public is None else 1
+    level = min(optimize, max(least, target().level))
     passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=level))
     passes.getModulePassManager().run(module, passes)
     compiled_object: bytes = machine.emit_object(module)
     return compiled_object
 
 
-def main(convention: str, folder: str, parts: Sequence[str], made_for: tuple[str, str, int]) -> None:
+def main(convention: str, folder: str, parts: Sequence[str], made_for: Target) -> None:
     """Write parts of the standard host's core to a cache folder. Steps are tried out before anything else is made."""
     from .native import PROBE_FAILED, STEPS, write_part
     from .probe import steps_work
 
-    aim(Target(*made_for))
+    aim(made_for)
     steps = {}
     for part in parts:
         body = build_part(part, standard(), convention)

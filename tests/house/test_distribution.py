@@ -31,13 +31,14 @@ def pins() -> dict[str, str]:
 
 
 def declared() -> list[Requirement]:
-    """What `make` installs: the dependencies, with the extras that dev takes along."""
+    """What `make` installs: the dependencies, with the extras."""
     extras = PROJECT["project"]["optional-dependencies"]
     lines = [
         *PROJECT["project"]["dependencies"],
         *PROJECT["build-system"]["requires"],
         *extras["dev"],
         *extras["bench"],
+        *extras["proof"],
     ]
     return [requirement for line in lines if (requirement := Requirement(line)).name != "pbs-machine"]
 

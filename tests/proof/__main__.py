@@ -10,13 +10,14 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 from pbs.contract.files import write_bytes
 
 from . import page
-from .checks import CHECKS, Disproved, Scale, find, shards_of
+from .checks import CHECKS, Scale, run_shard, shards_of
 
 FAILED = 1
 
@@ -54,10 +55,13 @@ def _soak(options: argparse.Namespace) -> int:
     }
     start = time.monotonic()
     with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting = {pool.submit(_shard, *part, scale): part[0] for part in shards_of(list(report), scale)}
+        waiting = {pool.submit(run_shard, *part, scale): part[0] for part in shards_of(list(report), scale)}
         for done in as_completed(waiting):
             row = report[waiting[done]]
-            figures, failure, spent = done.result()
+            try:
+                figures, failure, spent = done.result()
+            except BrokenProcessPool:
+                figures, failure, spent = {}, "a process died", 0.0
             row["figures"].update(figures)
             row["cpu_s"] = round(row["cpu_s"] + spent, 1)
             row["failures"] += [failure] if failure else []
@@ -75,14 +79,6 @@ def _soak(options: argparse.Namespace) -> int:
         page.write(options.page, result, " ".join(["python -m tests.proof", *sys.argv[1:]]))
     print(f"{failures} failures in {result['wall_s']} s")
     return FAILED if failures else 0
-
-
-def _shard(name: str, shard: int, shards: int, scale: Scale) -> tuple[dict[str, int], str | None, float]:
-    start = time.process_time()
-    try:
-        return dict(find(name).check(scale, shard, shards)), None, time.process_time() - start
-    except Disproved as failure:
-        return {}, str(failure), time.process_time() - start
 
 
 def _fuzz(options: argparse.Namespace) -> int:

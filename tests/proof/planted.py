@@ -19,7 +19,7 @@ SHARDS = {Scale.TEST: 4, Scale.SOAK: 4}
 def faults() -> list[tuple[str, Fault]]:
     """Every fault, with the name of the check that must find it."""
     own = __name__.rpartition(".")[2]
-    return [(name, fault) for name in CHECKS if name != own for fault in getattr(find(name), "planted")()]
+    return [(name, fault) for name in CHECKS if name != own for fault in find(name).planted()]
 
 
 def check(scale: Scale, shard: int, shards: int) -> Figures:

@@ -1,4 +1,6 @@
+import re
 from dataclasses import FrozenInstanceError, asdict, replace
+from pathlib import Path
 
 import pytest
 
@@ -6,6 +8,7 @@ from pbs.contract import Rejected
 from pbs.contract.limits import DEFAULT_PROFILE, LARGEST, LIMIT_NAMES, PROFILES, SMALLEST, check_limits
 from pbs.contract.schemas import schema
 
+SPECIFICATION = (Path(__file__).parents[3] / "docs" / "machine.md").read_text()
 ASKED = schema("manifest")["properties"]["limits"]["properties"]
 
 
@@ -85,3 +88,25 @@ def test_all_wrong_limits_are_named_in_their_order():
         "objects",
         "log_bytes",
     ]
+
+
+# ---- the specification
+
+
+def specified() -> dict[str, list[int]]:
+    """Limit to its smallest value and its values in the profiles, as docs/machine.md gives them."""
+    rows = re.findall(r"^\| `(\w+)` \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|", SPECIFICATION, re.MULTILINE)
+    return {name: [int(value.replace(",", "")) for value in values] for name, *values in rows}
+
+
+def test_every_value_is_the_specified_one():
+    assert specified() == {
+        name: [getattr(limits, name) for limits in (SMALLEST, *PROFILES.values())] for name in LIMIT_NAMES
+    }
+
+
+def test_what_is_one_beyond_a_limit_is_named_with_what_is_allowed():
+    with pytest.raises(Rejected) as caught:
+        check_limits(replace(LARGEST, objects=LARGEST.objects + 1))
+    found = caught.value.diagnostic
+    assert (found.subject, found.required, found.available) == ("objects", "1 to 262144", "262145")

@@ -220,6 +220,13 @@ FORGERIES = {
         forged(header=changed(HEADER, AXES_AT + 2, b"x" * (AXES_BYTES - 1) + b"\n")),
         "trace_malformed",
     ),
+    "an axis that stands twice": (
+        forged(
+            header=changed(HEADER, AXES_AT + 2, (b"a=1\na=2\n" + b"b=" + b"x" * AXES_BYTES)[: AXES_BYTES - 1] + b"\n")
+        ),
+        "trace_malformed",
+    ),
+    "axes out of order": (forged(header=changed(HEADER, AXES_AT + 2, b"z")), "trace_malformed"),
     "axes that are no text": (forged(header=changed(HEADER, AXES_AT + 2, b"\xff")), "trace_malformed"),
     "axes longer than the header": (forged(header=changed(HEADER, AXES_AT, b"\xff\xff")), "trace_malformed"),
     "a block of nothing": (forged(block=b"ROWS" + bytes(4)), "trace_malformed"),

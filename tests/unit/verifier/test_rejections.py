@@ -117,6 +117,7 @@ CASES = [
     ("max_stack_wrong", main("PUSH 1\nDUP\nPOP_N 2\nHALT", 1), (0, 6)),
     ("stack_height_mismatch", main("PUSH true\nJMP_IF_TRUE 15\nPUSH 1\nHALT", 1), (0, 15)),
     ("stack_height_mismatch", main("PUSH 1\nJMP 0", 1), (0, 0)),
+    ("stack_height_mismatch", main("PUSH 1\nPUSH true\nJMP_IF_TRUE a\nPOP\na: HALT", 2), (0, 17)),
     ("stack_type_mismatch", main("PUSH true\nJMP_IF_TRUE a\nPUSH 1\nJMP b\na: PUSH 1.5\nb: POP\nHALT", 1), (0, 31)),
     ("stack_type_mismatch", main("PUSH true\nJMP_IF_TRUE a\nPUSH null\nJMP b\na: PUSH 1\nb: POP\nHALT", 1), (0, 23)),
     ("return_height_wrong", main("PUSH 1\nRET", 1), (0, 6)),

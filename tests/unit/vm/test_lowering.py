@@ -9,6 +9,7 @@ from pbs.vm import Machine, kinds
 from pbs.vm.encode import CONSTANT, END_RECORDS, RECORD, encode, fields
 from pbs.vm.handlers import handler_key
 from pbs.vm.kinds import KINDS, VARIANTS, leaves
+from pbs.vm.layout import STACK_SLACK
 from pbs.vm.lower import lower
 from pbs.vm.native_build import handler_numbers, rows
 from tests.conformance import vectors
@@ -113,6 +114,23 @@ def test_operands_that_wait_while_their_local_changes():
     pushes = "GET_LOCAL n\nGET_LOCAL n\nPUSH 1\nADD\nSET_LOCAL n\n" * 500
     text = f"{MAIN}.func f(n: int) -> int\n{pushes}{ADD * 499}RET\n.end\n.export f\n"
     assert called(text, "f", [10]) == (sum(range(10, 510)),)
+
+
+def test_more_trees_that_read_each_others_homes_than_there_are_spare_slots():
+    """The sum at each depth waits and reads the home above it, so what belongs there is made elsewhere."""
+    count = STACK_SLACK + 1
+    sums = "".join(f"GET_LOCAL n\nNEG\nNEG\nGET_LOCAL n\nPUSH {i}\nMUL\nNEG\nADD\n" for i in range(count))
+    text = f"{MAIN}.func f(n: int) -> ({', '.join(['int'] * count)})\n{sums}RET\n.end\n.export f\n"
+    assert called(text, "f", [1]) == tuple((1 - i) % 2**64 for i in range(count))
+
+
+def test_more_exchanged_trees_than_there_are_spare_slots_when_their_local_changes():
+    """In each pair one reads the other's home, and all of them the local: leaving it takes a spare slot for each pair."""
+    count = STACK_SLACK + 1
+    pairs = "GET_GLOBAL g\nGET_LOCAL n\nADD\nGET_GLOBAL g\nGET_LOCAL n\nBIT_OR\nSWAP\n" * count
+    body = f"{pairs}PUSH 7\nSET_LOCAL n\n{ADD * (2 * count - 1)}RET"
+    text = f"{MAIN}.global g: int\n.func f(n: int) -> int\n{body}\n.end\n.export f\n"
+    assert called(text, "f", [5]) == (2 * count * 5,)
 
 
 def test_the_most_parameters_results_and_captures():

@@ -1,10 +1,12 @@
 """The machine's own surface: what it takes, what it gives, and how it says no."""
 
+import numpy as np
 import pytest
 
 from pbs.contract import LimitReached, Rejected, UsageError
 from pbs.isa.traps import Trap
 from pbs.vm import Input, Machine, Status, Trapped
+from pbs.vm.kernels import frames
 from pbs.vm.machine import DEFAULT_MAX_TICKS, MOST_CYCLES
 from tests.unit.vm.world import ENGINES, image, inputs, played, recorded, world
 
@@ -306,3 +308,10 @@ turn:
     results = Machine(image(text)).run(2000)
     assert len(results) == 2000
     assert {(len(result.log), result.log[0].level, len(result.log[0].text)) for result in results} == {(1, 4, 70)}
+
+
+def test_the_kernels_alone_run_no_turn():
+    """Each engine puts its own in this place; one that forgot to would not run on silently."""
+    words = np.zeros(1, np.int64)
+    with pytest.raises(NotImplementedError):
+        frames.turn(words, words, None, 0)

@@ -5,12 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pbs.contract import InternalError, UsageError, notices
-from pbs.vm import native
+from pbs.vm import native, native_build
 from pbs.vm.native_build import CONVENTIONS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -191,6 +192,16 @@ def test_the_digest_of_a_core_depends_on_its_sources(monkeypatch):
     assert before == native.core_digest()
     monkeypatch.setattr(native, "_SOURCES", ("isa", "host"))
     assert native.core_digest.__wrapped__() != before
+
+
+@pytest.mark.parametrize("other", [{"cpu": "generic"}, {"features": ""}, {"level": 0}])
+def test_the_digest_of_a_core_depends_on_its_target(monkeypatch, other):
+    monkeypatch.setattr(native_build, "_AIM", [])
+    before = native.core_digest.__wrapped__()
+    native_build.aim(native_build.target())
+    assert before == native.core_digest.__wrapped__()
+    native_build.aim(replace(native_build.target(), **other))
+    assert before != native.core_digest.__wrapped__()
 
 
 # ---- builders
