@@ -166,3 +166,9 @@ def test_sorting_uses_the_order_of_versions():
     shuffled = sorted(RISING, key=lambda text: text[::-1])
     by_version = sorted(shuffled, key=functools.cmp_to_key(lambda a, b: parse_version(a).compare(b)))
     assert by_version == RISING
+
+
+def test_an_open_range_ends_before_the_next_major():
+    assert [str(VersionRange(minimum=parse_version(f"{major}.2.0"))) for major in (0, 1, 7)] == [
+        ">=0.2.0 <1.0.0", ">=1.2.0 <2.0.0", ">=7.2.0 <8.0.0",
+    ]  # fmt: skip

@@ -4,9 +4,9 @@ import pytest
 
 from pbs.contract import Rejected
 from pbs.replay import Trace
-from pbs.replay.trace import encode_block, encode_end
+from pbs.replay.trace import MAX_TRACE_BYTES, encode_block, encode_end
 from pbs.vm import Status
-from tests.unit.replay.recordings import recorded
+from tests.unit.replay.recordings import recorded, sealed
 
 WHOLE = recorded(6)
 HEADER = WHOLE.header.encode()
@@ -71,3 +71,23 @@ def test_what_is_no_trace_says_what_it_begins_with():
     for data, available in ((b"", "nothing"), (b"Q", "51"), (b"PBSX\x01\x00", "50425358")):
         found = rejection(data, partial=True)
         assert (found.code, found.required, found.available) == ("trace_malformed", "PBST", available)
+
+
+@pytest.mark.parametrize("kind", [b"AAAA", b"DONF", b"ROWT", b"\xff" * 4])
+def test_a_part_of_unknown_kind_is_named_as_that_also_with_a_right_checksum(kind):
+    part = sealed(kind + bytes(12))
+    data = HEADER + BLOCKS[0] + part
+    found = rejection(data, partial=False)
+    assert (found.code, found.details["reason"]) == ("trace_malformed", "a part of unknown kind")
+    assert rows_of(data) == 2
+
+
+def test_a_trace_has_at_most_one_gibibyte():
+    assert MAX_TRACE_BYTES == 1 << 30
+
+
+def test_an_impossible_input_is_named_by_its_frame():
+    rows = WHOLE.rows.copy()
+    rows["touch_down"][3] = 2
+    found = rejection(HEADER + encode_block(rows) + END, partial=False)
+    assert found.details["reason"] == "frame 3 of a block has an impossible input"
