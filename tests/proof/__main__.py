@@ -76,7 +76,7 @@ def _soak(options: argparse.Namespace) -> int:
     if options.json:
         write_bytes(options.json, (json.dumps(result, indent=2) + "\n").encode())
     if options.page:
-        page.write(options.page, result, " ".join(["python -m tests.proof", *sys.argv[1:]]))
+        page.write(options.page, result, " ".join(["python -m tests.proof soak --scale", scale.value, *options.checks]))
     print(f"{failures} failures in {result['wall_s']} s")
     return FAILED if failures else 0
 
