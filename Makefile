@@ -59,5 +59,5 @@ docs: $(STAMP)  ## write the generated documents again
 	@$(BIN)/python docs/generate.py
 
 clean:  ## remove everything that was made
-	rm -rf $(VENV) .bootstrap build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache .coverage .mutants.json bench/results
+	rm -rf $(VENV) .bootstrap build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache .coverage .mutants.json soak.json fuzz-failure.* bench/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
