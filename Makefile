@@ -3,7 +3,6 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-PROOF  := $(VENV)/.proof
 
 .DEFAULT_GOAL := help
 .PHONY: help play test check coverage mutants fuzz soak bench docs clean
@@ -19,10 +18,6 @@ $(STAMP): pyproject.toml setup.py constraints.txt
 	  PYTHONPATH=.bootstrap $(PYTHON) -m virtualenv --quiet $(VENV); }
 	@echo "installing PBS and what it needs into $(VENV) (once)" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@touch $@
-
-$(PROOF): $(STAMP)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[proof]'
 	@touch $@
 
 play: $(STAMP)  ## play pong: in a window, in the terminal, or without a screen
@@ -42,7 +37,7 @@ coverage: $(STAMP)  ## branches of the trusted modules that their unit tests tak
 	@$(BIN)/coverage run -m pytest -q $(addprefix tests/unit/,contract isa verifier loader replay vm) --deselect tests/unit/vm/test_native_cache.py
 	@$(BIN)/coverage report
 
-mutants: $(PROOF)  ## mistakes in the trusted modules that their tests find: MUTANTS=200 (0: all) SEED=1 MODULES=...
+mutants: $(STAMP)  ## mistakes in the trusted modules that their tests find: MUTANTS=200 (0: all) SEED=1 MODULES=...
 	@$(BIN)/python -m tests.mutation $(MODULES) --mutants $(or $(MUTANTS),200) --seed $(or $(SEED),1) --report .mutants.json
 
 fuzz: $(STAMP)  ## random programs through all engines: SECONDS=600 SEED=n

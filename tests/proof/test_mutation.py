@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tests.house.sources import ROOT
+from tests.mutation import mutations
 from tests.mutation.targets import TARGETS
 
 EXPLAINED = yaml.safe_load((ROOT / "tests" / "proof" / "survivors.yaml").read_text())
@@ -52,7 +53,6 @@ def largest(rows: list[int] | None) -> int:
 
 def mutants() -> Iterator[tuple[str, str]]:
     """Operator and source of every mutant of that."""
-    mutations = pytest.importorskip("tests.mutation.mutations", exc_type=ImportError)
     for place in mutations.places("m.py", SOURCE):
         made = mutations.mutant(place, SOURCE)
         if made is not None:
@@ -96,7 +96,7 @@ def test_a_test_notices_a_mistake_and_does_not_notice_none():
 
 
 def test_the_lines_of_a_statement_are_those_of_its_head():
-    lines = pytest.importorskip("tests.mutation.mutations", exc_type=ImportError).statement_lines
+    lines = mutations.statement_lines
     assert lines(SOURCE, 8, 8) == range(8, 9)
     assert lines(SOURCE, 9, 9) == range(9, 10)
     assert lines(SOURCE, 4, 4) is None
