@@ -117,8 +117,8 @@ def frames(rounds: int) -> dict[str, Any]:
 
         def run() -> None:
             machine = Machine(image)  # noqa: B023 - run before the next round
-            machine.run(FRAMES, given)  # noqa: B023
-            spent.append(machine.cycles)  # noqa: B023
+            machine.run(FRAMES, given)  # noqa: B023 - as above
+            spent.append(machine.cycles)  # noqa: B023 - as above
 
         samples = take_turns({name: run}, rounds)[name]
         rates = sorted(FRAMES / seconds for seconds in samples.seconds)

@@ -108,7 +108,7 @@ def run(arguments: list[str]) -> int:
         if error.filename is None and error.errno in _OUTPUT_ERRORS:
             return _closed_output(error)
         return _internal(error, arguments)
-    except Exception as error:
+    except Exception as error:  # the last resort: whatever it is, the user gets a code and not a traceback
         return _internal(error, arguments)
     return status if isinstance(status, int) else 0
 

@@ -132,4 +132,4 @@ def _meaning(source: str) -> str:
 
 def _difference(before: str, after: str) -> tuple[str, str]:
     rows = list(difflib.ndiff(before.splitlines(), after.splitlines()))
-    return tuple(" ".join(row[2:].strip() for row in rows if row[0] == sign) for sign in "-+")  # type: ignore[return-value]
+    return tuple(" ".join(row[2:].strip() for row in rows if row[0] == sign) for sign in "-+")  # type: ignore[return-value]  # two signs, two texts
