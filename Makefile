@@ -43,8 +43,8 @@ mutants: $(STAMP)  ## mistakes in the trusted modules that their tests find: MUT
 fuzz: $(STAMP)  ## random programs through all engines: SECONDS=600 SEED=n
 	@$(BIN)/python -m tests.proof fuzz --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0)
 
-soak: $(STAMP)  ## every proof at full scale, for hours; writes soak.json
-	@$(BIN)/python -m tests.proof soak --json soak.json
+soak: $(STAMP)  ## every proof at full scale, for hours: JOBS=2; writes soak.json, and goes on with it
+	@$(BIN)/python -m tests.proof soak --jobs $(or $(JOBS),2) --json soak.json --resume
 
 bench: $(STAMP)  ## kernels against wasm3, frames per second, units
 	@$(BIN)/python -m pbs.bench

@@ -1,23 +1,16 @@
-"""`python -m tests.proof soak [CHECK ...] [--scale test] [--json FILE]`, and `fuzz --seconds S --seed N`."""
+"""`python -m tests.proof soak [CHECK ...] [--scale test] [--jobs N] [--json FILE [--resume]]`, and `fuzz --seconds S --seed N`."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import multiprocessing
 import os
 import sys
 import time
-from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any
 
-from pbs.contract.files import write_bytes
-
-from . import page
-from .checks import CHECKS, Scale, run_shard, shards_of
+from . import page, report
+from .checks import CHECKS, Scale
+from .shards import outcomes
 
 FAILED = 1
 
@@ -29,7 +22,9 @@ def main() -> int:
     soak = verbs.add_parser("soak", help="run checks at full scale")
     soak.add_argument("checks", nargs="*", metavar="CHECK", help="all, or some of: " + " ".join(CHECKS))
     soak.add_argument("--scale", choices=[s.value for s in Scale], default=Scale.SOAK.value)
-    soak.add_argument("--json", type=Path, metavar="FILE", help="write what was counted")
+    soak.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="processes at a time")
+    soak.add_argument("--json", type=Path, metavar="FILE", help="write what was counted, after each part of a check")
+    soak.add_argument("--resume", action="store_true", help="go on with what FILE says, where the sources are the same")
     soak.add_argument("--page", type=Path, metavar="FILE", help="put the figures into this page")
     soak.set_defaults(run=_soak)
     fuzz = verbs.add_parser("fuzz", help="random programs through all engines for some time")
@@ -43,41 +38,25 @@ def main() -> int:
     unknown = set(getattr(options, "checks", ())) - set(CHECKS)
     if unknown:
         parser.error(f"no such check: {' '.join(sorted(unknown))}")
+    if getattr(options, "resume", False) and not options.json:
+        parser.error("--resume needs --json FILE")
     status: int = options.run(options)
     return status
 
 
 def _soak(options: argparse.Namespace) -> int:
-    scale = Scale(options.scale)
-    report: dict[str, Any] = {
-        name: {"id": CHECKS[name][0], "promise": CHECKS[name][1], "figures": Counter(), "cpu_s": 0.0, "failures": []}
-        for name in options.checks or CHECKS
-    }
-    start = time.monotonic()
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting = {pool.submit(run_shard, *part, scale): part[0] for part in shards_of(list(report), scale)}
-        for done in as_completed(waiting):
-            row = report[waiting[done]]
-            try:
-                figures, failure, spent = done.result()
-            except BrokenProcessPool:
-                figures, failure, spent = {}, "a process died", 0.0
-            row["figures"].update(figures)
-            row["cpu_s"] = round(row["cpu_s"] + spent, 1)
-            row["failures"] += [failure] if failure else []
-            print(f"{waiting[done]}: {failure or dict(row['figures'])}", flush=True)
-    failures = sum(len(row["failures"]) for row in report.values())
-    result = {
-        "scale": scale.value,
-        "wall_s": round(time.monotonic() - start, 1),
-        "failures": failures,
-        "checks": report,
-    }
-    if options.json:
-        write_bytes(options.json, (json.dumps(result, indent=2) + "\n").encode())
+    scale, names, start = Scale(options.scale), options.checks or list(CHECKS), time.monotonic()
+    earlier = report.read(options.json) if options.resume else None
+    found = report.begin(scale, names, earlier, report.sources())
+    for part, outcome in outcomes(report.left(found, names), scale, options.jobs):
+        report.add(found, part, outcome)
+        if options.json:
+            report.write(options.json, found)
+        print(f"{part[0]} {part[1]}: {outcome[1] or found['checks'][part[0]]['figures']}", flush=True)
     if options.page:
-        page.write(options.page, result, " ".join(["python -m tests.proof soak --scale", scale.value, *options.checks]))
-    print(f"{failures} failures in {result['wall_s']} s")
+        page.write(options.page, found)
+    failures = report.failures(found)
+    print(f"{failures} failures in {time.monotonic() - start:.1f} s")
     return FAILED if failures else 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -85,11 +86,14 @@ def shards_of(names: list[str], scale: Scale) -> list[tuple[str, int, int]]:
 
 def run_shard(name: str, shard: int, shards: int, scale: Scale) -> tuple[dict[str, int], str | None, float]:
     """Figures, what was disproved, and CPU seconds of one part; for a process of its own."""
-    start = _cpu_seconds()
+    figures, failure = {}, None
     try:
-        return dict(find(name).check(scale, shard, shards)), None, _cpu_seconds() - start
-    except Disproved as failure:
-        return {}, str(failure), _cpu_seconds() - start
+        figures = dict(find(name).check(scale, shard, shards))
+    except Disproved as disproved:
+        failure = str(disproved)
+    except Exception:  # whatever it is, it was to be excluded
+        failure = traceback.format_exc()
+    return figures, failure, _cpu_seconds()
 
 
 def _cpu_seconds() -> float:
