@@ -3,7 +3,9 @@
 if not __name__.startswith("pbs."):
     raise ImportError(f"import it as pbs.{__name__}")
 
-from .machine import NO_INPUT, FrameResult, Input, LogEntry, Machine, Status, Trapped, TrapRecord
+from .inputs import NO_INPUT, Input
+from .machine import Machine
+from .results import FrameResult, LogEntry, Status, Trapped, TrapRecord
 from .snapshot import Snapshot
 
 __all__ = ["NO_INPUT", "FrameResult", "Input", "LogEntry", "Machine", "Snapshot", "Status", "TrapRecord", "Trapped"]

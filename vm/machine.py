@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from ..contract import LimitReached, PbsError, Place, UsageError
+from ..contract import LimitReached, UsageError
 from ..contract.limits import check_limits
-from ..host.devices import BUTTONS, DEVICE_WORDS, FRONT, HEIGHT, HOST_CALLS, SCREEN, WIDTH, power_on
-from ..isa.table import BY_OPCODE
+from ..host.devices import DEVICE_WORDS, FRONT, HEIGHT, HOST_CALLS, SCREEN, WIDTH, power_on
 from ..isa.traps import Trap
 from ..isa.types import BOOL, FLOAT, SlotType, is_ref
 from ..loader.image import Image
 from . import layout
 from .image_tables import tables_of
+from .inputs import NO_INPUT, Input
 from .kernels import coroutines, heap
-from .kernels.frames import (
-    REPORT_CYCLES,
-    REPORT_DIGEST,
-    REPORT_FRAME,
-    REPORT_HOST_CALLS,
-    REPORT_LOG_BYTES,
-    REPORT_STATUS,
-    REPORT_TICKS,
-    REPORT_WORDS,
-)
+from .kernels.frames import REPORT_WORDS
+from .results import FrameResult, Status, Trapped, TrapRecord, frame_results
 from .snapshot import Snapshot, put, take
 
 DEFAULT_MAX_TICKS = 600  # host ticks that a frame may take before a run gives up: ten seconds
@@ -38,98 +28,6 @@ MOST_CYCLES = 1 << 40  # that a tick or a call may be given; their sums stay far
 _MOST_TICKS = 1 << 20
 _STRETCH = 4096  # frames in one native call
 _LOG_ROOM = 1 << 16  # bytes of log that it may leave behind, and one frame's more
-
-
-class Status(Enum):
-    """How a frame ended."""
-
-    SYNCED = "synced"  # every coroutine had its turn; the machine goes on
-    UNFINISHED = "unfinished"  # the budget ran out; the same frame goes on at the next host tick
-    HALTED = "halted"
-    TRAPPED = "trapped"
-
-
-_STATUS = {layout.BETWEEN: Status.SYNCED, layout.HALTED: Status.HALTED, layout.TRAPPED: Status.TRAPPED}
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """What a player does in one frame: buttons held, and where the screen is touched (None: nowhere)."""
-
-    buttons: Set[str] = frozenset()
-    touch: tuple[int, int] | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "buttons", frozenset(self.buttons))  # it is a value, whatever it was made of
-
-    def words(self) -> tuple[int, int, int, int]:
-        """Mask of buttons, touch column and row, whether touched."""
-        mask = 0
-        for name in self.buttons:
-            if name not in BUTTONS:
-                raise UsageError("input_invalid", subject=name, required=" ".join(BUTTONS))
-            mask |= 1 << BUTTONS.index(name)
-        x, y = self.touch or (0, 0)
-        if not (0 <= x < WIDTH and 0 <= y < HEIGHT):
-            raise UsageError("input_invalid", subject=f"touch {x},{y}", required=f"inside {WIDTH} by {HEIGHT}")
-        return mask, x, y, int(self.touch is not None)
-
-
-NO_INPUT = Input()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrapRecord:
-    """Why and where the guest was stopped; equal in every engine. `cycles` counts the trapping instruction."""
-
-    code: Trap
-    opcode: int
-    function: int
-    pc: int
-    frame: int
-    cycles: int
-
-    @property
-    def instruction(self) -> str:
-        """The name of the instruction that trapped."""
-        return BY_OPCODE[self.opcode].name
-
-
-class Trapped(PbsError):
-    """A guest function called from the host trapped; the machine has ended."""
-
-    def __init__(self, record: TrapRecord, image: Image) -> None:
-        place = Place(
-            function=record.function,
-            name=image.program.function_name(record.function),
-            pc=record.pc,
-            line=image.program.line_at(record.function, record.pc),
-        )
-        details: dict[str, str | int] = {"trap": record.code.name, "frame": record.frame, "cycles": record.cycles}
-        super().__init__("trap", subject=record.instruction, place=place, details=details)
-        self.record = record
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogEntry:
-    """One line that the guest logged. Levels: 0 trace, 1 debug, 2 info, 3 warning, 4 error."""
-
-    level: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrameResult:
-    """What one frame came to. `digest` is empty while the frame is unfinished."""
-
-    frame: int
-    status: Status
-    cycles: int
-    ticks: int
-    host_calls: int
-    digest: bytes
-    log: tuple[LogEntry, ...]
-    trap: TrapRecord | None
 
 
 class Engine(Protocol):
@@ -283,27 +181,8 @@ class Machine:
         report = array("q", bytes(8 * REPORT_WORDS * count))
         log = bytearray(_LOG_ROOM + self.image.limits.log_bytes + 8)
         done = self.engine.run_frames(given, count, max_ticks, report, log, _LOG_ROOM)
-        results, at = [], 0
-        for i in range(done):
-            row = report[REPORT_WORDS * i : REPORT_WORDS * (i + 1)]
-            end = at + row[REPORT_LOG_BYTES]
-            results.append(self._result(row, tuple(_entries(log[at:end]))))
-            at = end
-        return results
-
-    def _result(self, row: Sequence[int], log: tuple[LogEntry, ...]) -> FrameResult:
-        low, high = (word & 0xFFFF_FFFF_FFFF_FFFF for word in row[REPORT_DIGEST : REPORT_DIGEST + 2])
-        status = _STATUS[row[REPORT_STATUS]]
-        return FrameResult(
-            frame=row[REPORT_FRAME],
-            status=status,
-            cycles=row[REPORT_CYCLES],
-            ticks=row[REPORT_TICKS],
-            host_calls=row[REPORT_HOST_CALLS],
-            digest=(high << 64 | low).to_bytes(16, "big"),
-            log=log,
-            trap=self.trap if status is Status.TRAPPED else None,
-        )
+        rows = (report[REPORT_WORDS * i : REPORT_WORDS * (i + 1)] for i in range(done))
+        return frame_results(rows, log, self.trap)
 
     def _unfinished(self) -> FrameResult:
         state = self.state
@@ -393,15 +272,6 @@ class Machine:
 def _is_word(word: int, slot_type: SlotType) -> bool:
     """Whether a slot of this type, which is no ref, may hold the word."""
     return 0 <= word < (2 if slot_type == BOOL else 1 << 64)
-
-
-def _entries(data: bytes | bytearray) -> Iterable[LogEntry]:
-    at = 0
-    while at < len(data):
-        length = data[at + 1] | data[at + 2] << 8
-        text = data[at + 3 : at + 3 + length].decode("utf-8", "replace")
-        yield LogEntry(level=data[at], text=text)
-        at += 3 + length
 
 
 def _make_engine(name: str, image: Image, state: npt.NDArray[np.int64]) -> Engine:

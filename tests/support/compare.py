@@ -16,7 +16,7 @@ from pbs.loader import Image, load
 from pbs.vm import layout
 from pbs.vm.interpreter import Interpreter
 from pbs.vm.kernels.heap import canonical
-from pbs.vm.machine import FrameResult, Input, Machine
+from pbs.vm import FrameResult, Input, Machine
 
 SMALL = replace(
     PROFILES["JAM"],
