@@ -13,10 +13,9 @@ from pbs.isa.container import encode
 from pbs.isa.program import Program
 from pbs.isa.types import FLOAT
 from pbs.loader import Image, load
-from pbs.vm import layout
+from pbs.vm import FrameResult, Input, Machine, layout
 from pbs.vm.interpreter import Interpreter
 from pbs.vm.kernels.heap import canonical
-from pbs.vm import FrameResult, Input, Machine
 
 SMALL = replace(
     PROFILES["JAM"],
