@@ -7,20 +7,17 @@ instruction by name except the few that change the flow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 from ..host import Service
-from ..host.devices import HOST_CALLS, HOST_DIGEST
 from ..isa.table import FORMS
 from ..isa.traps import Trap
 from . import context, layout
 from .abi import Compiled, compiled, declaration, symbol_of
 from .encode import BEHIND_COST, CONSTANT, DEST, FIELDS, RECORD, TARGET, TARGET_COST, fields
-from .host_log import FACTOR
-from .kernels import coroutines, heap
 from .kinds import FIXED, STEPS, VARIANTS, Tree, Variant
 from .llvm_words import DECLARATIONS, METADATA, SLOTS_TAG, LLVMWords, Value, parameters
+from .native_words import COMPILED_KERNELS, NativeWords
 
 REGISTERS = (
     ("ptr", "ip"), ("ptr", "fp"), ("i64", "budget"), ("ptr", "calls"), ("ptr", "heap"), ("ptr", "objects"), ("ptr", "cx"),
@@ -31,18 +28,8 @@ UNLIKELY = ", !prof !0"
 TABLE = "pbs_table_"
 ENTER = "pbs_enter"
 
-# The kernels that meanings call by name, and those of the flows
-KERNELS: Mapping[str, Callable[..., Any]] = {
-    function.__name__: function
-    for function in (
-        *(heap.allocate, heap.fill_words, heap.fill_bytes, heap.copy_words, heap.copy_bytes, heap.make_closure),
-        *(coroutines.mark_yield, coroutines.mark_sleep, coroutines.spawn),
-    )
-}
-_COMPILED = {name: compiled(function) for name, function in KERNELS.items()}
 
-
-class Handler(LLVMWords):
+class Handler(NativeWords):
     """Writes one handler. What changes in registers collects in `now`; leaving passes all of it on."""
 
     def __init__(self, convention: str) -> None:
@@ -113,12 +100,6 @@ class Handler(LLVMWords):
         if stored:
             self.store(value, self._slot(DEST), 0, SLOTS_TAG)
 
-    def globals_pointer(self) -> str:
-        return self._context("ptr", context.GLOBALS).text
-
-    def _context(self, type_: str, word: int) -> Value:
-        return self.load(type_, "%cx", 8 * word)
-
     # ---- leaving
 
     def _tail_call(self, function: str, **changes: str) -> None:
@@ -182,10 +163,7 @@ class Handler(LLVMWords):
     # ---- calls
 
     def _check_depth(self, frame: str, frame_words: Value) -> None:
-        top = self.element("i64", frame, frame_words)
-        deep = self.define("i1", f"icmp uge ptr %calls, {self._context('ptr', context.CALL_LIMIT).text}")
-        wide = self.define("i1", f"icmp ugt ptr {top}, {self._context('ptr', context.STACK_END).text}")
-        self.trap_if(self.either(deep, wide), self.word(Trap.CALL_DEPTH))
+        self.trap_if(self.stack_exhausted("%calls", frame, frame_words), self.word(Trap.CALL_DEPTH))
 
     def _push_call(self) -> str:
         self.store(Value("ptr", "%ip"), "%calls", 0)
@@ -207,7 +185,7 @@ class Handler(LLVMWords):
         self.trap_if(self.eq(closure, self.word(0)), self.word(Trap.NULL_REF))
         function = self.load_word(self.object_offset(closure))
         row_bytes = self.mul(function, self.word(8 * context.FUNCTION_WORDS))
-        row = self.at(self._context("ptr", context.FUNCTIONS).text, row_bytes.text)
+        row = self.at(self.in_context("ptr", context.FUNCTIONS).text, row_bytes.text)
         self._check_depth(frame, self.load("i64", row, 16))
         self._copy_up(frame, count)
         self.store(closure, frame, 0, SLOTS_TAG)
@@ -274,66 +252,24 @@ class Handler(LLVMWords):
 
     # ---- kernels and services
 
-    def _view(self, name: str) -> str:
-        words = {"state": context.STATE, "image": context.IMAGE}
-        word = words[name] if name in words else context.VIEW + context.VIEW_INDEX[name]
-        return f"ptr {self._context('ptr', word).text}"
-
-    def _compiled(self, function: Compiled, operands: Sequence[Value]) -> list[Value]:
-        """Call what numba compiled; its results."""
-        results = self.at("%cx", 8 * context.RESULTS)
-        arguments = [f"ptr {results}", f"ptr {self.at('%cx', 8 * context.EXCEPTION)}"]
-        arguments += [self._view(name) for name in function.views]
-        arguments += [f"{operand.type} {operand.text}" for operand in operands]
-        self.define("i32", f'call i32 @"{function.symbol}"({", ".join(arguments)})')
-        return [
-            self.load("double" if letter == "F" else "i64", results, 8 * i) for i, letter in enumerate(function.gives)
-        ]
-
-    def kernel(self, name: str, *operands: Value) -> Value:
-        return self._compiled(_COMPILED[name], [self._word_of(operand) for operand in operands])[0]
-
     def _from_slots(self, kernel: str) -> None:
         """MAKE_CLOSURE and SPAWN: a kernel that reads its operands from the stack and gives a handle, or 0 for no room."""
-        first = self.define("i64", f"ptrtoint ptr {self._slot(DEST)} to i64")
-        word = self.shr_u(self.sub(first, self._context("i64", context.STATE)), self.word(3))
-        handle = self.kernel(kernel, self._field(CONSTANT, "i64"), word)
-        self.trap_if(self.eq(handle, self.word(0)), self.word(Trap.OUT_OF_MEMORY))
+        handle = self.handle_from(kernel, self._field(CONSTANT, "i64"), self._slot(DEST))
         self._put(handle)
         self._next()
 
     def host_call(self, service: Service) -> list[str]:
-        """The lines of a host call's handler: operands from slots, payment, the call, the log, results to slots."""
-        state = self._context("ptr", context.STATE).text
-        calls_at = self.at(state, 8 * (layout.DEVICE + HOST_CALLS))
-        made = self.load("i64", calls_at) if not service.intrinsic else self.word(0)
-        if not service.intrinsic:
-            limit = self.load("i64", state, 8 * layout.HOST_CALL_LIMIT)
-            self.trap_if(self.not_(self.lt_s(made, limit)), self.word(Trap.HOST_DENIED))
+        """The lines of a host call's handler: operands from slots, results to slots."""
         first = self._slot(DEST)
         operands = [] if service.member is None else [self._field(CONSTANT, "i64")]
-        for i, (_, kind) in enumerate(service.params):
-            loaded = self.load("double" if kind == "float" else "i64", first, 8 * i, SLOTS_TAG)
-            operands.append(self.canonical(loaded) if kind == "float" else loaded)
-        if service.extra_cycles is not None:
-            self.charge(self._compiled(compiled(service.extra_cycles), operands)[0])
-        results = self._compiled(compiled(service.function), operands)
-        results = [self.canonical(value) if value.type == "double" else value for value in results]
-        for i, value in enumerate(results):
+        operands += [
+            self.load("double" if kind == "float" else "i64", first, 8 * i, SLOTS_TAG)
+            for i, (_, kind) in enumerate(service.params)
+        ]
+        for i, value in enumerate(self.service(service, operands)):
             self.store(value, first, 8 * i, SLOTS_TAG)
-        if not service.intrinsic:
-            digest_at = self.at(state, 8 * (layout.DEVICE + HOST_DIGEST))
-            digest = self.load("i64", digest_at)
-            for value in (self.word(service.number), *operands, *results):
-                digest = self._mix(digest, self.bits(value) if value.type == "double" else value)
-            self.store(digest, digest_at)
-            self.store(self.add(made, self.word(1)), calls_at)
         self._next()
         return self.lines
-
-    def _mix(self, digest: Value, word: Value) -> Value:
-        product = self.mul(self.xor(digest, word), self.word(FACTOR))
-        return self.xor(product, self.shr_u(product, self.word(32)))
 
 
 _FLOWS: dict[str, Callable[[Handler], None]] = {
@@ -363,7 +299,7 @@ def handler_key(service: Service) -> object:
 def step_module(part: int, parts: int, convention: str) -> str:
     """IR of the handlers of every `parts`-th variant from `part` on. Part 0 also has the way in, `pbs_enter`."""
     bodies = [Handler(convention).variant(variant) for variant in VARIANTS[part::parts]]
-    text = _module(f"steps{part}", convention, bodies, _COMPILED.values())
+    text = _module(f"steps{part}", convention, bodies, COMPILED_KERNELS.values())
     if part == 0:
         text += f"""
 define void @{ENTER}({PARAMETERS}) nounwind {{

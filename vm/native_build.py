@@ -21,7 +21,7 @@ from llvmlite import binding as llvm
 
 from ..contract import InternalError
 from ..host import Registry, Service, standard
-from . import context, handlers, xxh3
+from . import context, handlers, native_words, xxh3
 from .abi import Compiled, compiled, parts_of, symbol_of
 from .kernels import frames
 from .kernels.rebind import Rebinding
@@ -93,7 +93,7 @@ def build_part(part: str, registry: Registry, convention: str) -> bytes:
         return _object([handlers.step_module(int(part.removeprefix("steps")), STEP_PARTS, convention)], optimize=1)
     compiler = _Compiler(with_turn=part == "kernels")
     if part == "kernels":
-        roots: list[Callable[..., Any]] = [*handlers.KERNELS.values(), frames.run_frames, frames.run_call]
+        roots: list[Callable[..., Any]] = [*native_words.KERNELS.values(), frames.run_frames, frames.run_call]
         texts = [_entries(), xxh3.module()]
         public = [RUN_FRAMES, RUN_CALL]
     else:

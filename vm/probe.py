@@ -17,8 +17,9 @@ from ..isa.container import encode as encode_program
 from ..loader import load
 from . import context, layout
 from .encode import RECORD, encode
-from .handlers import ENTER, KERNELS, REGISTERS, TABLE
+from .handlers import ENTER, REGISTERS, TABLE
 from .kinds import VARIANTS
+from .native_words import KERNELS
 
 PROGRAM = """
 .func main() -> ()
