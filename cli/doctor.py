@@ -75,9 +75,10 @@ def _core() -> Iterator[Finding]:
     if find_spec("numba") is None or find_spec("llvmlite") is None:
         yield "core", ERROR, "the interpreter cannot be compiled", "install numba and llvmlite"
         return
-    from ..vm.native import BASE_PARTS, cache_folder, convention
+    from ..vm import cache
+    from ..vm.native import BASE_PARTS, KIND, convention
 
-    folder = cache_folder()
+    folder = cache.current()
     if folder is None:
         yield (
             "core",
@@ -86,12 +87,12 @@ def _core() -> Iterator[Finding]:
             "chmod 700 the cache folder",
         )
         return
-    made = sorted(path.stem for path in folder.glob("*.o"))
+    made = [entry.key for entry in cache.entries() if entry.is_current and entry.kind == KIND]
     missing = [part for part in BASE_PARTS if part not in made]
     text = (
-        f"not compiled yet; the first run takes some seconds ({folder})"
+        f"not compiled yet; the first run takes some seconds ({folder.path})"
         if missing
-        else f"compiled: {', '.join(made)} ({folder})"
+        else f"compiled: {', '.join(made)} ({folder.path})"
     )
     yield "core", ADVISORY if missing else OK, text, "pbs run compiles it"
     yield "convention", OK, convention(), ""

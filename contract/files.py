@@ -50,8 +50,11 @@ def _cannot_read(path: Path, error: OSError) -> PbsError:
     return Rejected("file_unreadable", subject=str(path), details={"reason": error.strerror or "unknown"})
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`: temporary file beside it, flushed to the disk, renamed. Raises StorageError."""
+def write_bytes(path: Path, data: bytes, *, private: bool = False) -> None:
+    """Replace `path` by `data`: temporary file beside it, flushed to the disk, renamed. Raises StorageError.
+
+    private: only its owner may read it; otherwise it is as open as the user's umask says.
+    """
     target = writable(path)
     try:
         # A part of the name, so that a name of full length leaves room for what mkstemp adds.
@@ -61,9 +64,10 @@ def write_bytes(path: Path, data: bytes) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(temporary, 0o666 & ~umask)
+            if not private:
+                umask = os.umask(0)
+                os.umask(umask)
+                os.chmod(temporary, 0o666 & ~umask)
             os.replace(temporary, target)
         except BaseException:
             with contextlib.suppress(OSError):

@@ -1,34 +1,30 @@
 """The native core in this process: object files from the cache, or made first, loaded by llvmlite alone.
 
 A core consists of parts (`native_build`); an image needs the kernels, the steps and the host modules that it calls. Parts are kept
-in a private folder under the user's cache, named by a digest of everything they are made from: sources, versions, processor. A
-folder that others may write is not used; a part that is damaged is made again.
+in the cache, and made again where it has none that can be trusted.
 """
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
+import functools
 import os
 import platform
-import stat
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from llvmlite import binding as llvm
 
-from ..contract import Diagnostic, InternalError, Rejected, UsageError
-from ..contract.diagnostics import line
-from ..contract.files import read_bytes, write_bytes
+from ..contract import InternalError, UsageError
 from ..contract.notices import notify
 from ..host import Registry, standard
+from . import cache
+from .cache import Folder
 from .handlers import TABLE
 from .kinds import VARIANTS
 from .native_build import (
@@ -39,18 +35,16 @@ from .native_build import (
     build_part,
     handler_numbers,
     rows,
-    target,
-    target_machine,
 )
+from .target import target, target_machine
 
 STEPS = tuple(f"steps{i}" for i in range(STEP_PARTS))
 BASE_PARTS = ("kernels", *STEPS)
 WORKERS = 2
 BUILD_TIMEOUT_S = 600
 PROBE_FAILED = 3  # exit status of a builder whose steps did not compute what they should
-_MAGIC = b"PBSO\x02"
-_SEAL_BYTES = 32
-_SOURCES = ("isa", "host", "vm")
+KIND = "native"  # of these entries of the cache
+_PLAIN = "plain-calls"  # an entry that says: the fast calling convention failed here
 
 
 class Core:
@@ -66,12 +60,12 @@ class Core:
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
         self._loaded: set[str] = set()
 
-    @cached_property
+    @functools.cached_property
     def run_frames(self) -> Callable[[int, int], int]:
         """`kernels.frames.run_frames`: addresses of a context and of its other arguments. After `require`."""
         return self._entry(RUN_FRAMES)
 
-    @cached_property
+    @functools.cached_property
     def run_call(self) -> Callable[[int, int], int]:
         """`kernels.frames.run_call`, likewise."""
         return self._entry(RUN_CALL)
@@ -103,7 +97,7 @@ class Core:
         self.handlers[numbers] = (ctypes.c_int64 * len(numbers)).from_address(table)[:]
 
 
-@cache
+@functools.cache
 def _core(key: int) -> Core:
     return Core(_REGISTRIES[key])
 
@@ -130,51 +124,28 @@ def _parts(registry: Registry, wanted: Sequence[str]) -> dict[str, bytes]:
 
 
 def _standard_parts(wanted: Sequence[str]) -> dict[str, bytes]:
-    folder = cache_folder()
-    if folder is None:
-        with tempfile.TemporaryDirectory(prefix="pbs-core-") as made:
-            return _read_or_build(Path(made), wanted)
-    return _read_or_build(folder, wanted)
+    kept = cache.current()
+    found = {} if kept is None else {part: data for part in wanted if (data := kept.read(KIND, part)) is not None}
+    if kept is not None and (len(found) == len(wanted) or os.access(kept.path, os.W_OK)):
+        return _completed(kept, wanted, found)
+    with tempfile.TemporaryDirectory(prefix="pbs-core-") as made:
+        return _completed(Folder(Path(made)), wanted, found)
 
 
-def _read_or_build(folder: Path, wanted: Sequence[str]) -> dict[str, bytes]:
-    found = {part: data for part in wanted if (data := _read_part(folder / f"{part}.o")) is not None}
+def _completed(folder: Folder, wanted: Sequence[str], found: dict[str, bytes]) -> dict[str, bytes]:
     missing = [part for part in wanted if part not in found]
     if missing:
         notify(f"compiling {', '.join(missing)} for this machine; this happens once")
         _build(folder, missing)
         for part in missing:
-            data = _read_part(folder / f"{part}.o")
+            data = folder.read(KIND, part)
             if data is None:
                 raise InternalError(f"{part} was made but cannot be read back")
             found[part] = data
     return {part: found[part] for part in wanted}
 
 
-def _read_part(path: Path) -> bytes | None:
-    """The object code in a cache file; None where it is missing or not what was written."""
-    try:
-        data = read_bytes(path)
-    except Rejected:
-        return None
-    body = data[len(_MAGIC) + _SEAL_BYTES :]
-    if data[: len(_MAGIC) + _SEAL_BYTES] != _MAGIC + _seal(path, body):
-        notify(f"the cached {path.stem} is damaged and is made again")
-        return None
-    return body
-
-
-def write_part(path: Path, body: bytes) -> None:
-    """Keep object code in a cache file."""
-    write_bytes(path, _MAGIC + _seal(path, body) + body)
-
-
-def _seal(path: Path, body: bytes) -> bytes:
-    """A digest of the code and of whose it is: a file of another part, or of another core, is not this one's."""
-    return hashlib.sha256(f"{path.parent.name}/{path.name}\0".encode() + body).digest()
-
-
-def _build(folder: Path, missing: Sequence[str]) -> None:
+def _build(folder: Folder, missing: Sequence[str]) -> None:
     """Make parts with up to WORKERS processes at a time; steps go together, for they are tried out once made."""
     chosen = convention()
     jobs: list[list[str]] = [[part] for part in missing if part not in STEPS]
@@ -193,7 +164,7 @@ def _build(folder: Path, missing: Sequence[str]) -> None:
         if process.returncode == PROBE_FAILED and chosen != CONVENTIONS[-1]:
             for other in processes:
                 other.communicate()
-            (folder / "convention").write_text(CONVENTIONS[-1])
+            folder.write(KIND, _PLAIN, b"")
             _FAILED.add(chosen)
             _build(folder, missing)
             return
@@ -210,14 +181,12 @@ _FAILED: set[str] = set()  # conventions that a trial in this process failed; wi
 
 def convention() -> str:
     """The calling convention of handlers: the fast one, unless a trial on this machine failed."""
-    folder = cache_folder()
-    marker = folder / "convention" if folder is not None else None
-    if CONVENTIONS[0] in _FAILED or (marker is not None and marker.exists()):
+    if CONVENTIONS[0] in _FAILED or cache.read(KIND, _PLAIN) is not None:
         return CONVENTIONS[-1]
     return CONVENTIONS[0] if platform.machine() in ("x86_64", "AMD64") else CONVENTIONS[-1]
 
 
-def _start(chosen: str, folder: Path, queue: Sequence[str]) -> subprocess.Popen[str]:
+def _start(chosen: str, folder: Folder, queue: Sequence[str]) -> subprocess.Popen[str]:
     """A builder process. It stands in the private folder and sees none of numba's or Python's settings around us."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA_", "PYTHON"))}
     environment |= {"NUMBA_OPT": "0", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -226,72 +195,15 @@ def _start(chosen: str, folder: Path, queue: Sequence[str]) -> subprocess.Popen[
     where = next((p for p in sys.path if p and (Path(p) / "pbs" / "vm").exists()), str(source))
     program = (
         f"import sys; sys.path.insert(0, {where!r})\n"
-        f"from pbs.vm.native_build import Target, main\n"
-        f"main({chosen!r}, {str(folder)!r}, {list(queue)!r}, {target()!r})"
+        f"from pbs.vm.native_build import main\n"
+        f"from pbs.vm.target import Target\n"
+        f"main({chosen!r}, {str(folder.path)!r}, {list(queue)!r}, {target()!r})"
     )
     return subprocess.Popen(  # noqa: S603 - our own interpreter and our own text
         [sys.executable, "-P", "-c", program],
-        cwd=folder,
+        cwd=folder.path,
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-# ---- the cache -----------------------------------------------------------------------------------------------------------
-
-
-@cache
-def cache_folder() -> Path | None:
-    """The private folder of this core's parts, made if need be. None where there can be none; then a notice says why."""
-    import platformdirs
-
-    root = Path(os.environ.get("PBS_CACHE_DIR") or platformdirs.user_cache_path("pbs"))
-    folder = root / "native" / core_digest()
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        (root / "native").mkdir(mode=0o700, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        for path in (root / "native", folder):
-            if not _is_private(path):
-                untrusted = Diagnostic(code="cache_untrusted", subject=str(path))
-                notify(f"{line(untrusted)} ({untrusted.entry.hint})")
-                return None
-        probe = folder / f".probe-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        notify(f"no cache folder at {folder}: {error.strerror}; compiling for this run only")
-        return None
-    return folder
-
-
-def _is_private(path: Path) -> bool:
-    """Ours, and writable by nobody else."""
-    information = path.lstat()
-    if not hasattr(os, "getuid"):
-        return stat.S_ISDIR(information.st_mode)
-    ours = information.st_uid == os.getuid()
-    return stat.S_ISDIR(information.st_mode) and ours and not information.st_mode & 0o022
-
-
-@cache
-def core_digest() -> str:
-    """A digest of everything that a core's code depends on."""
-    digest = hashlib.sha256()
-    rooms = Path(__file__).resolve().parent.parent
-    for room in _SOURCES:
-        for path in sorted((rooms / room).rglob("*.py")):
-            digest.update(f"{path.relative_to(rooms)}\0".encode() + path.read_bytes() + b"\0")
-    made_for = target()
-    facts = [sys.version, made_for.cpu, made_for.features, str(made_for.level), platform.machine()]
-    for package in ("numba", "llvmlite", "numpy"):
-        try:
-            facts.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            raise UsageError(
-                "engine_unavailable", subject="interpreter", required=package, available="nothing"
-            ) from None
-    digest.update("\0".join(facts).encode())
-    return digest.hexdigest()[:32]

@@ -13,7 +13,6 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,38 +26,12 @@ from .kernels import frames
 from .kernels.rebind import Rebinding
 from .kinds import VARIANTS
 from .llvm_words import LLVMWords
+from .target import Target, aim, target, target_machine
 
 STEP_PARTS = 2
 CONVENTIONS = ("preserve_nonecc", "ccc")  # the second is what every target has
 RUN_FRAMES, RUN_CALL = "pbs_run_frames", "pbs_run_call"
 HASH = "pbs_hash128"
-MOST_OPTIMISED = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """Which processor code is made for, and how far LLVM goes, 0 to MOST_OPTIMISED. What a machine does depends on neither."""
-
-    cpu: str
-    features: str
-    level: int = MOST_OPTIMISED
-
-
-_AIM: list[Target] = []
-
-
-def target() -> Target:
-    """What this process makes and loads code for: this very processor, unless `aim` said otherwise."""
-    return _AIM[-1] if _AIM else _this_processor()
-
-
-def aim(chosen: Target) -> None:
-    """Make and load code for another target from now on, in this process. To be called before a core is; for tests."""
-    _AIM.append(chosen)
-
-
-def _this_processor() -> Target:
-    return Target(cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten())
 
 
 def part_names(registry: Registry) -> list[str]:
@@ -225,14 +198,6 @@ def _entries() -> str:
 # ---- LLVM ----------------------------------------------------------------------------------------------------------------
 
 
-def target_machine() -> Any:
-    """Machine code for the target."""
-    chosen = target()
-    return llvm.Target.from_default_triple().create_target_machine(
-        cpu=chosen.cpu, features=chosen.features, opt=chosen.level, jit=True
-    )
-
-
 def _object(texts: Sequence[str], public: Sequence[str] | None = None, optimize: int = 2) -> bytes:
     """Machine code of modules linked into one. Where `public` is given, all other definitions are private to it."""
     module = llvm.parse_assembly(texts[0])
@@ -255,10 +220,12 @@ def _object(texts: Sequence[str], public: Sequence[str] | None = None, optimize:
 
 def main(convention: str, folder: str, parts: Sequence[str], made_for: Target) -> None:
     """Write parts of the standard host's core to a cache folder. Steps are tried out before anything else is made."""
-    from .native import PROBE_FAILED, STEPS, write_part
+    from .cache import Folder
+    from .native import KIND, PROBE_FAILED, STEPS
     from .probe import steps_work
 
     aim(made_for)
+    kept = Folder(Path(folder))
     steps = {}
     for part in parts:
         body = build_part(part, standard(), convention)
@@ -266,4 +233,5 @@ def main(convention: str, folder: str, parts: Sequence[str], made_for: Target) -
             steps[part] = body
             if len(steps) == len(STEPS) and not steps_work(list(steps.values())):
                 sys.exit(PROBE_FAILED)
-        write_part(Path(folder, f"{part}.o"), body)
+        if not kept.write(KIND, part, body):
+            sys.exit(f"{part} cannot be written to {folder}")

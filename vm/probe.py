@@ -95,7 +95,8 @@ def steps_work(objects: Sequence[bytes]) -> bool:
     from llvmlite import binding as llvm
 
     from .abi import symbol_of
-    from .native_build import handler_numbers, target_machine
+    from .native_build import handler_numbers
+    from .target import target_machine
 
     for function in KERNELS.values():
         llvm.add_symbol(symbol_of(function), 1)  # the program calls none of them

@@ -15,7 +15,8 @@ from llvmlite import binding as llvm
 
 from pbs.host.devices import Bytes, Pixels, Words
 from pbs.vm import handlers, native_build
-from pbs.vm.native_build import CONVENTIONS, _Compiler, _object, target_machine
+from pbs.vm.native_build import CONVENTIONS, _Compiler, _object
+from pbs.vm.target import target_machine
 
 LEAST = -(1 << 63)
 

@@ -14,12 +14,12 @@ from pathlib import Path
 def main(job: dict) -> None:
     """Do a job: replay, or copy the native core to a cache folder of its own."""
     sys.path.insert(0, job["source"])
-    from pbs.vm import native_build
+    from pbs.vm import target
 
     if job["target"]:
-        ours = native_build.target()
+        ours = target.target()
         cpu, level = job["target"]
-        native_build.aim(native_build.Target(cpu=cpu or ours.cpu, features="" if cpu else ours.features, level=level))
+        target.aim(target.Target(cpu=cpu or ours.cpu, features="" if cpu else ours.features, level=level))
     exec(job["plant"], {})
     if "copy_to" in job:
         copy_core(job)
@@ -54,15 +54,15 @@ def lines(folder: Path, engine: str, frames: int) -> list[str]:
 def copy_core(job: dict) -> None:
     """A cache folder with the core that the cartridges need, one part left out if so asked; made first where it is missing."""
     import pbs
-    from pbs.vm import native
+    from pbs.vm import cache
 
     for name in sorted(job["frames"]):
         pbs.Machine(pbs.load(Path(job["root"]) / name), engine="interpreter")
-    folder = Path(job["copy_to"]) / "native" / native.core_digest()
+    folder = Path(job["copy_to"]) / "runtimes" / cache.runtime()
     folder.mkdir(parents=True, mode=0o700)
     folder.parent.chmod(0o700)
-    for part in native.cache_folder().glob("*.o"):
-        if part.stem != job["without"]:
+    for part in cache.current().path.glob("native.*"):
+        if part.name != f"native.{job['without']}":
             shutil.copy(part, folder)
 
 

@@ -8,7 +8,7 @@ import xxhash
 from llvmlite import binding as llvm
 
 from pbs.vm import xxh3
-from pbs.vm.native_build import target_machine
+from pbs.vm.target import target_machine
 
 
 def native_hash():
