@@ -46,8 +46,8 @@ fuzz: $(STAMP)  ## random programs through all engines: SECONDS=600 SEED=n
 soak: $(STAMP)  ## every proof at full scale, for hours: JOBS=2; writes soak.json, and goes on with it
 	@$(BIN)/python -m tests.proof soak --jobs $(or $(JOBS),2) --json soak.json --resume
 
-bench: $(STAMP)  ## kernels against wasm3, frames per second, units
-	@$(BIN)/python -m pbs.bench
+bench: $(STAMP)  ## kernels, frames per second, what single steps cost
+	@$(BIN)/pbs bench run
 	@$(BIN)/python -m pytest --pyargs pbs.bench.units --benchmark-only -q
 
 docs: $(STAMP)  ## write the generated documents again

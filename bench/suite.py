@@ -1,59 +1,81 @@
-"""The kernels: small programs that each stress one thing, in assembly here and in WebAssembly beside it."""
+"""What is measured: kernels that each stress one thing, in assembly here and in other languages in `peers`; cartridges."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from ..contract.limits import PROFILES
 from ..loader import Image, assemble, load
 
-FOLDER = Path(__file__).parent
+FULL, SMALL = "full", "small"
+SIZES = (FULL, SMALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a run is: the kernel's argument, its result, and how many units of work that is."""
+
+    argument: int
+    result: int
+    units: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kernel:
-    """One kernel. Its export and its WebAssembly function have its name, take one int and give one."""
+    """One kernel. Its export, and its function in every other language, has its name, takes one int and gives one."""
 
     name: str
-    argument: int
-    result: int
-    units: int  # in one run with that argument
     unit: str
     stresses: str
-    module: str = "kernels.wasm"
+    sizes: Mapping[str, Size]  # small: for the reference, and to try things out
+
+    def program(self) -> bytes:
+        """The kernel as a program file."""
+        text = files(__package__).joinpath("kernels", f"{self.name}.pbasm").read_text(encoding="utf-8")
+        return assemble(text, source=f"{self.name}.pbasm")
 
     def image(self) -> Image:
         """The kernel, loaded, under the largest limits."""
-        path = FOLDER / "kernels" / f"{self.name}.pbasm"
-        program = assemble(path.read_text(encoding="utf-8"), source=path.name)
-        return load(program, limits=PROFILES["ADVANCED"])
+        return load(self.program(), limits=PROFILES["ADVANCED"])
 
-    def wasm(self) -> bytes:
-        """The module that holds the peer function."""
-        return (FOLDER / "peers" / self.module).read_bytes()
+
+def _kernel(name: str, unit: str, stresses: str, full: Size, small: Size) -> Kernel:
+    return Kernel(name=name, unit=unit, stresses=stresses, sizes={FULL: full, SMALL: small})
 
 
 KERNELS = (
-    Kernel(
-        name="fib",
-        argument=32,
-        result=2178309,
-        units=7049155,
-        unit="call",
-        stresses="calls and returns",
-        module="fib.wasm",
-    ),
-    Kernel(name="collatz", argument=100000, result=10753840, units=10753840, unit="step", stresses="branches on data"),
-    Kernel(name="sieve", argument=1000000, result=78498, units=23877130, unit="store or scan", stresses="int arrays"),
-    Kernel(name="mandel", argument=512, result=7955066, units=7955066, unit="step", stresses="floats"),
-    Kernel(name="matmul", argument=200, result=47998000, units=8000000, unit="multiply-add", stresses="float arrays"),
-    Kernel(
-        name="mix",
-        argument=20000000,
-        result=2550603707,
-        units=20000000,
-        unit="turn",
-        stresses="a chain of int operations",
-    ),
+    _kernel("fib", "call", "calls and returns", Size(32, 2178309, 7049155), Size(15, 610, 1973)),
+    _kernel("collatz", "step", "branches on data", Size(100000, 10753840, 10753840), Size(300, 14167, 14167)),
+    _kernel("sieve", "store or scan", "int arrays", Size(1000000, 78498, 23876030), Size(500, 95, 9545)),
+    _kernel("mandel", "step", "floats", Size(512, 7955066, 7955066), Size(16, 8279, 8279)),
+    _kernel("matmul", "multiply-add", "float arrays", Size(200, 47998000, 8000000), Size(10, 5900, 1000)),
+    _kernel("mix", "turn", "a chain of int operations", Size(20000000, 2550603707, 20000000), Size(2000, 250539, 2000)),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Game:
+    """A cartridge that comes with PBS, and the golden recording that gives its input."""
+
+    name: str
+    recording: str
+    frames: Mapping[str, int]  # in one run, by size; the recorded input is repeated as often as need be
+
+    @property
+    def folder(self) -> Path:
+        """The cartridge's directory."""
+        return Path(str(files("pbs.cartridges").joinpath(self.name)))
+
+    @property
+    def trace(self) -> Path:
+        """The golden recording."""
+        return self.folder / "golden" / f"{self.recording}.pbt"
+
+
+GAMES = tuple(
+    Game(name=name, recording=recording, frames={FULL: 6000, SMALL: 5})
+    for name, recording in (("pong", "rally"), ("life", "gliders"), ("orbits", "dance"))
 )

@@ -1,12 +1,20 @@
-"""Timing on a noisy machine: A and B take turns, the ratio is taken within each turn, raw samples are kept."""
+"""Timing on a noisy machine: all jobs take turns, round by round, on one core; raw samples are kept."""
 
 from __future__ import annotations
 
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ..contract import InternalError
+
+Result = TypeVar("Result")
+Run = Callable[[], Result]  # what is timed
+Job = Callable[[], Run[Result]]  # makes everything that one timed run needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,27 +28,55 @@ class Samples:
         """The middle one."""
         return statistics.median(self.seconds)
 
+    @property
+    def least(self) -> float:
+        """The fastest."""
+        return min(self.seconds)
 
-def stay_on_one_core() -> None:
-    """Keep this process on one core, where the system has such a thing: both sides then share its fate."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    @property
+    def greatest(self) -> float:
+        """The slowest."""
+        return max(self.seconds)
 
 
-def take_turns(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Samples]:
-    """Time every run once a round, in turn, after one untimed round."""
-    for run in runs.values():
-        run()
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
+@dataclass(frozen=True, slots=True)
+class Measured(Generic[Result]):
+    """How long a job took in every round, and what its last run came to."""
+
+    samples: Samples
+    result: Result
+
+
+@contextmanager
+def on_one_core() -> Iterator[None]:
+    """Keep this process and its children on one core, where the system has such a thing: all then share its fate."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def take_turns(jobs: Mapping[str, Job[Result]], rounds: int, *, warm_up: bool = True) -> dict[str, Measured[Result]]:
+    """Time every job once a round, in turn, after one untimed round. Making a run ready is not timed.
+
+    Raises InternalError where a job comes to something else than in the round before: nothing here may vary but time.
+    """
+    results: dict[str, Result] = {}
+    if warm_up:
+        for name, job in jobs.items():
+            results[name] = job()()
+    seconds: dict[str, list[float]] = {name: [] for name in jobs}
     for _ in range(rounds):
-        for name, run in runs.items():
+        for name, job in jobs.items():
+            run = job()
             start = time.perf_counter()
-            run()
+            result = run()
             seconds[name].append(time.perf_counter() - start)
-    return {name: Samples(tuple(taken)) for name, taken in seconds.items()}
-
-
-def ratios(ours: Samples, theirs: Samples) -> tuple[float, float, float]:
-    """Median, least and greatest of ours / theirs, round by round."""
-    each = [a / b for a, b in zip(ours.seconds, theirs.seconds, strict=True)]
-    return statistics.median(each), min(each), max(each)
+            if results.setdefault(name, result) != result:
+                raise InternalError(f"{name} came to {result}, and to {results[name]} before")
+    return {name: Measured(Samples(tuple(taken)), results[name]) for name, taken in seconds.items()}

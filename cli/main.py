@@ -33,6 +33,7 @@ VERBS = {
     "asm": "assembly text to program",
     "disasm": "program to assembly text",
     "pack": "a cartridge directory to one file",
+    "bench": "measure engines, peers and releases",
     "explain": "what a code, trap or instruction means",
     "version": "release and contract versions",
     "doctor": "look at this installation",

@@ -211,6 +211,32 @@ entries: {main: {owner: vm}}
 limits: {profile: JAM}
 """
 
+# What `pbs bench run fib --size small --rounds 2` may print.
+RESULT = {
+    "verb": "bench", "action": "run", "release": "0.1.0", "label": "before", "at": "2026-01-02T03:04:05Z",
+    "machine": {"cpu": "znver4", "cores": 2, "system": "Linux", "architecture": "x86_64", "python": "CPython 3.11.7"},
+    "engine": "auto", "size": "small", "rounds": 2,
+    "benchmarks": [
+        {
+            "name": "fib", "kind": "kernel", "says": "calls and returns", "unit": "call", "units": 1973,
+            "ns_per_unit": {"median": 5.0, "least": 4.0, "greatest": 6.0}, "units_per_second": 2e8,
+            "cycles": 37479, "cycles_per_second": 3.8e9, "seconds": [7.9e-6, 11.8e-6],
+        },
+        {
+            "name": "load", "kind": "cost", "says": "a cartridge's directory to an image", "unit": "cartridge", "units": 1,
+            "ns_per_unit": {"median": 7e6, "least": 7e6, "greatest": 7e6}, "units_per_second": 142.9,
+            "cycles": None, "cycles_per_second": None, "seconds": [0.007, 0.007],
+        },
+    ],
+    "peak_bytes": None,
+}  # fmt: skip
+
+
+def write_history(path: Path, *labels: str) -> Path:
+    """A history of benchmarks, one line for each label."""
+    path.write_text("".join(json.dumps({**RESULT, "label": label}) + "\n" for label in labels))
+    return path
+
 
 def write_program(path: Path, text: str) -> Path:
     """The text as a program file that says nothing of where it came from."""

@@ -14,7 +14,20 @@ from pbs.loader.cartridge import encode_cartridge, read_directory
 from pbs.replay import Trace
 from pbs.vm import Machine
 
-from .commands import GOLDEN, HALT, LOOP, OLD, PONG, ROOT, TICK, TRAP, UNSOUND, write_cartridge, write_program
+from .commands import (
+    GOLDEN,
+    HALT,
+    LOOP,
+    OLD,
+    PONG,
+    ROOT,
+    TICK,
+    TRAP,
+    UNSOUND,
+    write_cartridge,
+    write_history,
+    write_program,
+)
 
 RALLY = str(GOLDEN["pong"].with_suffix(".pbt"))
 SCRIPT = str(GOLDEN["pong"].with_suffix(".inputs"))
@@ -28,6 +41,7 @@ SUCCESSES = [
     "verify old.pbx", "inspect pong", "inspect tick.pbx", f"inspect {RALLY}", "inspect cut.pbt", "inspect tick.pbs",
     "asm tick.pbasm -o a.pbx", "asm unsound.pbasm -o a.pbx --no-verify", "disasm pong", "disasm tick.pbx -o a.pbasm",
     "pack pong -o a.cart", "explain file_missing", "explain DIV_ZERO", "explain ADD", "version", "doctor",
+    "bench run fib load --size small --rounds 1", "bench run mix --engine reference --rounds 1", "bench page runs.jsonl a.html",
 ]  # fmt: skip
 FAILURES = [
     ("run trap.pbx --frames 9", 1), ("record trap.pbx --frames 9 -o a.pbt", 1),
@@ -45,6 +59,9 @@ FAILURES = [
     ("run tick.pbx --frames 1 --screenshot no/a.png", 5), ("record tick.pbx --frames 1 -o no/a.pbt", 5),
     (f"replay {RALLY} --screenshot no/a.png", 5), ("asm tick.pbasm -o no/a.pbx", 5), ("disasm tick.pbx -o no/a.pbasm", 5),
     ("pack pong -o no/a.cart", 5),
+    ("bench", 2), ("bench bogus", 2), ("bench run bogus", 2), ("bench run fib --engine bogus", 2),
+    ("bench run fib --size small --history tick.pbx", 3), ("bench page tick.pbx a.html", 3), ("bench page runs.jsonl no/a.html", 5),
+    ("bench page runs.jsonl runs.jsonl", 2), ("bench run fib --history no/a.jsonl", 5),
     ("replay other.pbt", 6), ("run pong --trace other.pbt", 6),
 ]  # fmt: skip
 
@@ -58,6 +75,7 @@ def folder(tmp_path: Path) -> Path:
         write_program(tmp_path / f"{name}.pbx", text)
     (tmp_path / "link.pbasm").symlink_to("tick.pbasm")
     (tmp_path / "none.inputs").write_text("")
+    write_history(tmp_path / "runs.jsonl", "before", "after")
     (tmp_path / "taken.pbt").write_bytes(b"mine")
     (tmp_path / "cut.pbt").write_bytes(Path(RALLY).read_bytes()[:-1])
     trace = Trace.read(RALLY)

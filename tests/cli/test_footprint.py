@@ -24,6 +24,7 @@ NOTHING_RUNS = [
     ["--help"], ["version"], ["explain", "DIV"], ["explain", "file_missing"], ["asm", "tick.pbasm"], ["disasm", CART],
     ["verify", CART], ["verify", f"{CART}/program.pbx"], ["inspect", CART], ["inspect", TRACE], ["pack", CART, "-o", "a.cart"],
     ["run", "--help"], ["record", "--help"], ["replay", "--help"], ["doctor", "--help"],
+    ["bench", "--help"], ["bench", "run", "--help"],
 ]  # fmt: skip
 
 

@@ -23,7 +23,8 @@ CARTRIDGE = [
 ]
 DIRECTORY = ["pack @ -o out.cart"]
 FILE = ["asm @ -o out.pbx", "replay @", "replay @ --partial", f"run {PONG} --trace @", f"run {PONG} --input @",
-        f"record {PONG} --input @ -o out.pbt"]  # fmt: skip
+        f"record {PONG} --input @ -o out.pbt",
+        "bench page @ out.html"]  # fmt: skip
 ALL = [*CARTRIDGE, *DIRECTORY, *FILE]
 
 

@@ -20,7 +20,20 @@ from pbs.contract import (
 
 from .commands import EXIT_CODES, PONG, process
 
-VERBS = ("run", "record", "replay", "verify", "inspect", "asm", "disasm", "pack", "explain", "version", "doctor")
+VERBS = (
+    "run",
+    "record",
+    "replay",
+    "verify",
+    "inspect",
+    "asm",
+    "disasm",
+    "pack",
+    "bench",
+    "explain",
+    "version",
+    "doctor",
+)
 
 
 def test_the_help_lists_every_verb(pbs):

@@ -116,7 +116,7 @@ def test_every_file_of_the_rooms_is_installed():
         "cartridges/pong/program.pbx",
         "cartridges/pong/golden/rally.pbt",
         "bench/kernels/fib.pbasm",
-        "bench/peers/kernels.wasm",
+        "bench/peers/sources/kernels.wasm",
     ],
 )
 def test_what_is_opened_at_run_time_is_among_them(needed):

@@ -1,0 +1,1 @@
+"""The kernels in other languages, and how they are run beside ours."""

@@ -1,0 +1,87 @@
+"""`pbs bench`: how fast it is, against whom, and against which release."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import JSON
+from .output import keep_apart, print_json, say, write_output
+
+ROUNDS = click.option(
+    "--rounds", type=click.IntRange(1, 1000), default=5, show_default=True, help="How often each is timed, in turn."
+)
+SIZE = click.option(
+    "--size",
+    type=click.Choice(["full", "small"]),
+    help="How long one run is. small is for slow engines and for trying out.",
+)
+ENGINE = click.option("--engine", default="auto", show_default=True, metavar="NAME", help="As for pbs run.")
+
+
+@click.group(epilog="Every one of them takes --json.")
+def command() -> None:
+    """Measure: this machine's engines, other languages beside them, releases against each other."""
+
+
+@command.command("run")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@ENGINE
+@SIZE
+@ROUNDS
+@click.option("--label", help="What the history calls this result; without it, the release.")
+@click.option("--history", metavar="FILE", help="Append the result to FILE, a JSON line.")
+@JSON
+def run(
+    names: tuple[str, ...],
+    engine: str,
+    size: str | None,
+    rounds: int,
+    label: str | None,
+    history: str | None,
+    as_json: bool,
+) -> int:
+    """Time kernels, cartridges, and what single steps cost; or only those that are named.
+
+    All take turns on one core. Medians, with the fastest and slowest round. `first`, a start with nothing compiled before,
+    runs only when named.
+    """
+    from ..bench import history as kept
+    from ..bench import report
+
+    if history is not None:
+        kept.check(Path(history))  # before minutes have passed
+    result = report.run(names, engine=engine, size=size, rounds=rounds, label=label)
+    if history is not None:
+        kept.append(Path(history), result)
+    _show(result, report.lines(result), as_json=as_json)
+    return 0
+
+
+@command.command("page")
+@click.argument("history")
+@click.argument("output")
+@JSON
+def page(history: str, output: str, as_json: bool) -> int:
+    """Draw HISTORY, as `pbs bench run --history` writes it, on a static page: OUTPUT, usually NAME.html."""
+    from ..bench import history as kept
+    from ..bench.page import page as drawn
+
+    results = kept.read(Path(history))
+    keep_apart(output, history)
+    write_output(output, drawn(results).encode("utf-8"), as_json=as_json)
+    if as_json:
+        print_json("bench", {"verb": "bench", "action": "page", "results": len(results), "output": output})
+    elif output != "-":
+        say(f"{output}: {len(results)} results")
+    return 0
+
+
+def _show(result: dict[str, Any], lines: Any, *, as_json: bool) -> None:
+    if as_json:
+        print_json("bench", result)
+        return
+    for line in lines:
+        say(line) if line.strip() else say()
