@@ -37,6 +37,8 @@ VERBS = {
     "explain": "what a code, trap or instruction means",
     "version": "release and contract versions",
     "doctor": "look at this installation",
+    "warmup": "make now what a first run would have to make",
+    "cache": "what is kept between runs: info, clear",
 }
 _OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF)  # files of ours report theirs as StorageError
 

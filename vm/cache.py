@@ -136,12 +136,12 @@ def write(kind: str, key: str, body: bytes) -> bool:
 @cache
 def current() -> Folder | None:
     """This runtime's folder, made if need be. None where there can be none; then a notice says why."""
-    base = _base()
-    path = base / runtime()
+    shared = base()
+    path = shared / runtime()
     try:
         is_new = not path.exists()
-        base.parent.mkdir(parents=True, exist_ok=True)
-        for folder in (base, path):
+        shared.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (shared, path):
             folder.mkdir(mode=0o700, exist_ok=True)
             if not _is_private_folder(folder):
                 _refuse("cache_untrusted", folder)
@@ -154,20 +154,20 @@ def current() -> Folder | None:
     return Folder(path)
 
 
-def root() -> Path:
-    """Where the cache stands, absolute; there need not be anything yet."""
-    chosen = os.environ.get("PBS_CACHE_DIR")
-    if not chosen:
+def base() -> Path:
+    """The folder of all runtimes, absolute; there need not be anything yet."""
+    root = os.environ.get("PBS_CACHE_DIR")
+    if not root:
         import platformdirs
 
-        chosen = platformdirs.user_cache_dir("pbs")
-    return Path(os.path.abspath(chosen))
+        root = platformdirs.user_cache_dir("pbs")
+    return Path(os.path.abspath(root), "runtimes")
 
 
 def is_trusted() -> bool:
     """Whether nobody else can write to the cache, or there is none yet."""
     try:
-        return _is_private_folder(_base())
+        return _is_private_folder(base())
     except FileNotFoundError:
         return True
     except OSError:
@@ -213,10 +213,6 @@ def clear() -> tuple[int, int]:
 # ---- folders and whose they are ------------------------------------------------------------------------------------------
 
 
-def _base() -> Path:
-    return root() / "runtimes"
-
-
 def _is_private_folder(path: Path) -> bool:
     information = path.lstat()
     return stat.S_ISDIR(information.st_mode) and _is_ours_alone(information)
@@ -236,14 +232,14 @@ def _refuse(code: str, path: Path, reason: str | None = None) -> None:
 
 def _runtimes() -> list[Path]:
     """Folders of runtimes that are private, in a cache that is."""
-    base = _base()
+    shared = base()
     try:
-        if not _is_private_folder(base):
+        if not _is_private_folder(shared):
             return []
-        names = sorted(name for name in os.listdir(base) if _RUNTIME.fullmatch(name))
+        found = [shared / name for name in sorted(os.listdir(shared)) if _RUNTIME.fullmatch(name)]
+        return [path for path in found if _is_private_folder(path)]
     except OSError:
         return []
-    return [base / name for name in names if _is_private_folder(base / name)]
 
 
 def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:

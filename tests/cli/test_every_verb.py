@@ -42,6 +42,7 @@ SUCCESSES = [
     "asm tick.pbasm -o a.pbx", "asm unsound.pbasm -o a.pbx --no-verify", "disasm pong", "disasm tick.pbx -o a.pbasm",
     "pack pong -o a.cart", "explain file_missing", "explain DIV_ZERO", "explain ADD", "version", "doctor",
     "bench run fib load --size small --rounds 1", "bench run mix --engine reference --rounds 1", "bench page runs.jsonl a.html",
+    "warmup", "warmup pong tick.pbx", "cache info", "cache clear",
 ]  # fmt: skip
 FAILURES = [
     ("run trap.pbx --frames 9", 1), ("record trap.pbx --frames 9 -o a.pbt", 1),
@@ -49,12 +50,14 @@ FAILURES = [
     ("record pong", 2), ("replay", 2), ("verify", 2), ("inspect --no", 2), ("asm", 2), ("disasm a b", 2),
     ("pack", 2),
     ("explain nonsense", 2), ("version 1", 2), ("doctor 1", 2), ("record pong -o taken.pbt", 2),
+    ("cache", 2), ("cache empty", 2), ("warmup --frames 1", 2),
     ("run pong --view term", 2), ("asm tick.pbasm -o ./tick.pbasm", 2),
     ("asm tick.pbasm -o link.pbasm", 2), ("disasm tick.pbx -o tick.pbx", 2), ("disasm small -o small/program.pbx", 2),
     ("pack small -o small/manifest.yaml", 2), ("pack small -o small/program.pbx", 2), ("run tick.pbx --screenshot tick.pbx", 2),
     (f"run pong --trace {RALLY} --screenshot {RALLY}", 2), ("replay cut.pbt --partial --screenshot cut.pbt", 2),
     ("run unsound.pbx", 3), ("record unsound.pbx -o a.pbt", 3), ("replay cut.pbt", 3), ("verify unsound.pbx", 3),
     ("inspect unsound.pbx", 3), ("asm unsound.pbasm -o a.pbx", 3), ("disasm cut.pbt", 3), ("pack tick.pbx", 3),
+    ("warmup pong unsound.pbx", 3),
     ("run loop.pbx --frames 1 --max-ticks 1", 4), ("record loop.pbx --frames 1 --max-ticks 1 -o a.pbt", 4),
     ("run tick.pbx --frames 1 --screenshot no/a.png", 5), ("record tick.pbx --frames 1 -o no/a.pbt", 5),
     (f"replay {RALLY} --screenshot no/a.png", 5), ("asm tick.pbasm -o no/a.pbx", 5), ("disasm tick.pbx -o no/a.pbasm", 5),
@@ -93,7 +96,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("command", SUCCESSES)
-def test_success_is_one_object_and_the_same_exit_code_for_people(pbs, folder, command):
+def test_success_is_one_object_and_the_same_exit_code_for_people(pbs, folder, command, tmp_path, monkeypatch):
+    if command == "cache clear":
+        monkeypatch.setenv("PBS_CACHE_DIR", str(tmp_path / "none"))
     before = contents(folder)
     done = pbs(*command.split(), "--json")
     assert done.code == 0

@@ -19,6 +19,7 @@ CARTRIDGE = [
     "verify @",
     "inspect @",
     "disasm @",
+    "warmup @",
     f"replay {TRACE} --cartridge @",
 ]
 DIRECTORY = ["pack @ -o out.cart"]

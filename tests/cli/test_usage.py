@@ -33,6 +33,8 @@ VERBS = (
     "explain",
     "version",
     "doctor",
+    "warmup",
+    "cache",
 )
 
 

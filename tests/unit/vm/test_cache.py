@@ -243,7 +243,7 @@ def test_without_a_folder_there_is_no_cache(root, said):
 def test_a_cache_folder_that_is_given_relative_to_here_stays_where_it_is(tmp_path, monkeypatch):
     monkeypatch.setenv("PBS_CACHE_DIR", "here")
     monkeypatch.chdir(tmp_path)
-    assert cache.root() == tmp_path / "here"
+    assert cache.base() == tmp_path / "here" / "runtimes"
 
 
 # ---- the list, and clearing
