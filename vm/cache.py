@@ -23,7 +23,6 @@ import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,7 +30,7 @@ from ..contract import Diagnostic, InternalError, StorageError, UsageError
 from ..contract.diagnostics import line
 from ..contract.files import write_bytes
 from ..contract.notices import notify
-from .target import target
+from .target import OnceForEachTarget, target
 
 KEPT_RUNTIMES = 16
 MOST_BYTES = 128 * 1024 * 1024  # of one kind and runtime
@@ -133,7 +132,7 @@ def write(kind: str, key: str, body: bytes) -> bool:
     return folder is not None and folder.write(kind, key, body)
 
 
-@cache
+@OnceForEachTarget
 def current() -> Folder | None:
     """This runtime's folder, made if need be. None where there can be none; then a notice says why."""
     shared = base()
@@ -282,7 +281,7 @@ def _prune_runtimes(ours: str) -> None:
 # ---- which runtime this is -----------------------------------------------------------------------------------------------
 
 
-@cache
+@OnceForEachTarget
 def runtime() -> str:
     """A digest of everything that entries depend on, 32 hexadecimal digits: sources, versions, processor.
 

@@ -31,20 +31,24 @@ class NativeImage:
     assets: AssetMemory
 
 
-_IMAGES: WeakKeyDictionary[Image, dict[tuple[bool, bool], NativeImage]] = WeakKeyDictionary()
+_CODES: WeakKeyDictionary[Image, dict[tuple[bool, bool], Code]] = WeakKeyDictionary()  # the same for every core
+_IMAGES: WeakKeyDictionary[Image, dict[tuple[Core, bool, bool], NativeImage]] = WeakKeyDictionary()
 
 
 def native_image(image: Image, *, fuse: bool = True, accumulators: bool = True) -> NativeImage:
     """The image made ready for the handlers, once per image. Results never depend on `fuse` and `accumulators`."""
+    loaded = core(image.registry)
     made = _IMAGES.setdefault(image, {})
-    if (fuse, accumulators) not in made:
-        loaded = core(image.registry)
+    if (loaded, fuse, accumulators) not in made:
         loaded.require(_modules(image))
-        code = encode(image, loaded.numbers, fuse=fuse, accumulators=accumulators)
+        codes = _CODES.setdefault(image, {})
+        if (fuse, accumulators) not in codes:
+            codes[fuse, accumulators] = encode(image, loaded.numbers, fuse=fuse, accumulators=accumulators)
+        code = codes[fuse, accumulators]
         records = code.bound(loaded.handlers)
         functions = code.functions.copy()
         functions[:, 0] = records.ctypes.data + RECORD * functions[:, 0]
-        made[fuse, accumulators] = NativeImage(
+        made[loaded, fuse, accumulators] = NativeImage(
             core=loaded,
             code=code,
             records=records,
@@ -52,7 +56,7 @@ def native_image(image: Image, *, fuse: bool = True, accumulators: bool = True) 
             tables=tables_of(image),
             assets=asset_memory(image.assets),
         )
-    return made[fuse, accumulators]
+    return made[loaded, fuse, accumulators]
 
 
 def _modules(image: Image) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,6 +45,7 @@ class Engine(Protocol):
         """The state was written by someone else."""
 
 
+MakeEngine = Callable[[Image, npt.NDArray[np.int64]], Engine]
 ENGINES = ("auto", "reference", "interpreter")
 
 
@@ -52,10 +53,10 @@ class Machine:
     """An image, running. Deterministic: the same image, seed and inputs give the same frames on every engine.
 
     seed: where the guest's random numbers start, any int64. engine: `interpreter` (numba and LLVM), `reference` (plain
-    Python, slow, checks everything), or `auto`: the interpreter. Raises UsageError for other names.
+    Python, slow, checks everything), or `auto`: the interpreter; or what makes another. Raises UsageError for other names.
     """
 
-    def __init__(self, image: Image, *, engine: str = "auto", seed: int = 0) -> None:
+    def __init__(self, image: Image, *, engine: str | MakeEngine = "auto", seed: int = 0) -> None:
         if not -(1 << 63) <= seed < 1 << 63:
             raise UsageError("usage", subject="seed", required="a signed 64-bit number", available=str(seed)[:40])
         check_limits(image.limits)
@@ -64,7 +65,8 @@ class Machine:
         self.layout = layout.lay_out(image.limits, len(image.program.globals))
         self.state: npt.NDArray[np.int64] = np.zeros(self.layout.words, dtype=np.int64)
         self._power_on()
-        self.engine = _make_engine(engine, image, self.state)
+        make = _engine_named(engine) if isinstance(engine, str) else engine
+        self.engine = make(image, self.state)
 
     def _power_on(self) -> None:
         image, state = self.image, self.state.data
@@ -274,13 +276,13 @@ def _is_word(word: int, slot_type: SlotType) -> bool:
     return 0 <= word < (2 if slot_type == BOOL else 1 << 64)
 
 
-def _make_engine(name: str, image: Image, state: npt.NDArray[np.int64]) -> Engine:
+def _engine_named(name: str) -> MakeEngine:
     if name == "reference":
         from .reference import Reference
 
-        return Reference(image, state)
+        return Reference
     if name in ("interpreter", "auto"):
         from .interpreter import Interpreter
 
-        return Interpreter(image, state)
+        return Interpreter
     raise UsageError("engine_unknown", subject=name, required=", ".join(ENGINES))

@@ -36,7 +36,7 @@ from .native_build import (
     handler_numbers,
     rows,
 )
-from .target import target, target_machine
+from .target import Target, target, target_machine
 
 STEPS = tuple(f"steps{i}" for i in range(STEP_PARTS))
 BASE_PARTS = ("kernels", *STEPS)
@@ -48,10 +48,10 @@ _PLAIN = "plain-calls"  # an entry that says: the fast calling convention failed
 
 
 class Core:
-    """Loaded parts for one host, and where their handlers are. One per process and host; see `core`."""
+    """Loaded parts for one host, and where their handlers are. One per process, host and target; see `core`."""
 
     def __init__(self, registry: Registry) -> None:
-        self.registry = registry
+        self.registry, self.target = registry, target()
         self.rows = rows(registry)
         self.numbers: Mapping[object, int] = handler_numbers(registry)
         self.handlers: npt.NDArray[np.int64] = np.zeros(len(VARIANTS) + len(self.rows), np.int64)
@@ -76,6 +76,8 @@ class Core:
 
     def require(self, modules: Iterable[str]) -> None:
         """Load what is missing of the base and of these host modules, making it first where need be."""
+        if target() != self.target:
+            raise InternalError("parts for one target, wanted in a core for another")
         wanted = [part for part in (*BASE_PARTS, *sorted(set(modules))) if part not in self._loaded]
         if not wanted:
             return
@@ -97,18 +99,15 @@ class Core:
         self.handlers[numbers] = (ctypes.c_int64 * len(numbers)).from_address(table)[:]
 
 
-@functools.cache
-def _core(key: int) -> Core:
-    return Core(_REGISTRIES[key])
-
-
-_REGISTRIES: dict[int, Registry] = {}
+_CORES: dict[tuple[int, Target], Core] = {}  # a core keeps its registry, so that the id stays its own
 
 
 def core(registry: Registry) -> Core:
     """The core for a host. Raises UsageError("engine_unavailable") where its parts can neither be loaded nor made."""
-    _REGISTRIES[id(registry)] = registry  # kept, so that the id stays its own
-    return _core(id(registry))
+    key = id(registry), target()
+    if key not in _CORES:
+        _CORES[key] = Core(registry)
+    return _CORES[key]
 
 
 # ---- parts ---------------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from .kernels import frames
 from .kernels.rebind import Rebinding
 from .kinds import VARIANTS
 from .llvm_words import LLVMWords
-from .target import Target, aim, target, target_machine
+from .target import MOST_OPTIMISED, USUAL, Target, aim, target, target_machine
 
 STEP_PARTS = 2
 CONVENTIONS = ("preserve_nonecc", "ccc")  # the second is what every target has
@@ -198,7 +198,7 @@ def _entries() -> str:
 # ---- LLVM ----------------------------------------------------------------------------------------------------------------
 
 
-def _object(texts: Sequence[str], public: Sequence[str] | None = None, optimize: int = 2) -> bytes:
+def _object(texts: Sequence[str], public: Sequence[str] | None = None, optimize: int = USUAL) -> bytes:
     """Machine code of modules linked into one. Where `public` is given, all other definitions are private to it."""
     module = llvm.parse_assembly(texts[0])
     for text in texts[1:]:
@@ -211,7 +211,8 @@ def _object(texts: Sequence[str], public: Sequence[str] | None = None, optimize:
     machine = target_machine()
     # With no passes at all numba's reference counting stays, and there is nothing to link it to.
     least = 0 if public is None else 1
-    level = min(optimize, max(least, target().level))
+    wanted = target().level
+    level = wanted if wanted == MOST_OPTIMISED else min(optimize, max(least, wanted))
     passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=level))
     passes.getModulePassManager().run(module, passes)
     compiled_object: bytes = machine.emit_object(module)

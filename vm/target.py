@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, Generic, TypeVar
 
 from llvmlite import binding as llvm
 
-MOST_OPTIMISED = 2
+MOST_OPTIMISED = 3  # LLVM's -O3, of everything
+USUAL = 2  # -O2 of what gains from it; of handlers, which are short, less
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +21,7 @@ class Target:
 
     cpu: str
     features: str
-    level: int = MOST_OPTIMISED
+    level: int = USUAL
 
 
 _AIM: list[Target] = []
@@ -27,11 +32,31 @@ def target() -> Target:
     return _AIM[-1] if _AIM else _this_processor()
 
 
-def aim(chosen: Target) -> None:
-    """Make and load code for another target from now on, in this process. To be called before a core is; for tests."""
-    _AIM.append(chosen)
+def aim(chosen: Target | None) -> None:
+    """Make and load code for another target from now on, in this process; None: for this very processor again. For tests."""
+    _AIM[:] = [] if chosen is None else [chosen]
 
 
+class OnceForEachTarget(Generic[Made]):
+    """A function without arguments that runs once for each target that the process is aimed at."""
+
+    def __init__(self, make: Callable[[], Made]) -> None:
+        self.__wrapped__ = make
+        self._made: dict[Target, Made] = {}
+
+    def __call__(self) -> Made:
+        """What it returned for this target."""
+        chosen = target()
+        if chosen not in self._made:
+            self._made[chosen] = self.__wrapped__()
+        return self._made[chosen]
+
+    def cache_clear(self) -> None:
+        """Forget all of it."""
+        self._made.clear()
+
+
+@cache
 def _this_processor() -> Target:
     return Target(cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten())
 

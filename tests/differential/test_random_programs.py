@@ -58,6 +58,16 @@ def test_engines_agree_on_programs_that_shrink(source):
     require_agreement(random_program(source, size=3), 1)
 
 
+def test_cores_for_two_targets_agree_in_one_process():
+    for seed in range(20):
+        program = random_program(Random(seed), size=8)
+        assert run_on(program, "O0", seed) == run_on(program, "interpreter", seed)
+    image = image_of(program)
+    engines = [machine_on(image, configuration).engine for configuration in ("O0", "interpreter")]
+    assert engines[0].native.core is not engines[1].native.core
+    assert engines[0].native.code is engines[1].native.code
+
+
 def test_random_programs_use_every_row():
     programs = [random_program(Random(seed), size=40) for seed in range(120)]
     missing = {row.name for row in ROWS} - rows_used(programs)

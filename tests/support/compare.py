@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from random import Random
 from typing import Any
 
@@ -16,6 +17,7 @@ from pbs.loader import Image, load
 from pbs.vm import FrameResult, Input, Machine, layout
 from pbs.vm.interpreter import Interpreter
 from pbs.vm.kernels.heap import canonical
+from pbs.vm.target import MOST_OPTIMISED, USUAL, Target, aim, target
 
 SMALL = replace(
     PROFILES["JAM"],
@@ -31,6 +33,8 @@ SMALL = replace(
 )
 ROOMY = replace(SMALL, heap_words=4000, objects=400)
 CONFIGURATIONS = ("reference", "interpreter", "no accumulators", "no fusion", "plain")
+# The interpreter on cores for another target: processor (empty: this one) and level.
+CORES = {"O0": ("", 0), "O3": ("", MOST_OPTIMISED), "generic CPU": ("generic", USUAL)}
 
 
 def image_of(program: Program, limits: Limits = SMALL) -> Image:
@@ -39,13 +43,26 @@ def image_of(program: Program, limits: Limits = SMALL) -> Image:
 
 
 def machine_on(image: Image, configuration: str, seed: int = 0) -> Machine:
-    """A machine on the reference, or on the interpreter with fusion and accumulators switched on or off."""
-    machine = Machine(image, engine="reference", seed=seed)
-    if configuration != "reference":
-        fuse = configuration in ("interpreter", "no accumulators")
-        accumulators = configuration in ("interpreter", "no fusion")
-        machine.engine = Interpreter(image, machine.state, fuse=fuse, accumulators=accumulators)
-    return machine
+    """A machine on the reference, or on the interpreter: fusion and accumulators switched on or off, or on one of CORES."""
+    if configuration == "reference":
+        return Machine(image, engine="reference", seed=seed)
+    fuse, accumulators = configuration not in ("no fusion", "plain"), configuration not in ("no accumulators", "plain")
+    engine = partial(Interpreter, fuse=fuse, accumulators=accumulators)
+    if configuration not in CORES:
+        return Machine(image, engine=engine, seed=seed)
+    aim(core_target(configuration))
+    try:
+        return Machine(image, engine=engine, seed=seed)
+    finally:
+        aim(None)
+
+
+@cache
+def core_target(name: str) -> Target:
+    """What one of CORES is made for."""
+    cpu, level = CORES[name]
+    ours = target()
+    return Target(cpu=cpu or ours.cpu, features="" if cpu else ours.features, level=level)
 
 
 def random_inputs(rng: Random, count: int) -> list[Input]:
