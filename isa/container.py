@@ -34,17 +34,8 @@ REQUIRED = (CONSTANTS, FUNCTIONS, CODE, EXPORTS, IMPORTS, TYPES, META, GLOBALS)
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,254}", re.ASCII)
 
-_Header = c.Struct(
-    "magic" / c.Bytes(4),
-    "version" / c.Int16ul,
-    "flags" / c.Int16ul,
-    "length" / c.Int32ul,
-    "sections" / c.Int32ul,
-    "checksum" / c.Int32ul,
-)
-_SectionEntry = c.Struct("kind" / c.Int32ul, "offset" / c.Int32ul, "length" / c.Int32ul, "checksum" / c.Int32ul)
-_HEADER_BYTES = _Header.sizeof()
-_ENTRY_BYTES = _SectionEntry.sizeof()
+_HEADER = struct.Struct("<4sHHIII")  # magic, version, flags, length of the file, sections, checksum
+_ENTRY = struct.Struct("<IIII")  # kind, offset, length, checksum
 _SPAN = struct.Struct("<II")
 
 _Name = c.PascalString(c.Int8ul, "utf8")
@@ -138,31 +129,29 @@ def _sections(data: bytes) -> dict[int, bytes]:
         raise Rejected("file_too_large", required=f"at most {MAX_FILE_BYTES}", available=str(len(data)))
     if data[:4] != MAGIC[: len(data)] or not data:
         raise Rejected("program_magic_wrong", required="PBSX", available=data[:4].hex() or "nothing")
-    if len(data) < _HEADER_BYTES:
-        raise _short(0, _HEADER_BYTES, len(data))
-    header = _Header.parse(data[:_HEADER_BYTES])
-    if header.version != FORMAT_VERSION:
-        raise Rejected("program_format_unsupported", required=str(FORMAT_VERSION), available=str(header.version))
-    if header.length != len(data):
-        code = "program_truncated" if header.length > len(data) else "program_trailing_bytes"
-        raise Rejected(code, required=str(header.length), available=str(len(data)))
-    end_of_table = _HEADER_BYTES + header.sections * _ENTRY_BYTES
-    if header.sections > len(SECTION_NAMES) or end_of_table > len(data):
-        raise Rejected("section_table_invalid", details={"sections": header.sections})
-    if header.flags or header.checksum != _header_checksum(data[:end_of_table]):
+    if len(data) < _HEADER.size:
+        raise _short(0, _HEADER.size, len(data))
+    _, version, flags, length, sections, checksum = _HEADER.unpack_from(data)
+    if version != FORMAT_VERSION:
+        raise Rejected("program_format_unsupported", required=str(FORMAT_VERSION), available=str(version))
+    if length != len(data):
+        code = "program_truncated" if length > len(data) else "program_trailing_bytes"
+        raise Rejected(code, required=str(length), available=str(len(data)))
+    end_of_table = _HEADER.size + sections * _ENTRY.size
+    if sections > len(SECTION_NAMES) or end_of_table > len(data):
+        raise Rejected("section_table_invalid", details={"sections": sections})
+    if flags or checksum != _header_checksum(data[:end_of_table]):
         raise Rejected("program_checksum_wrong", subject="header")
     found: dict[int, bytes] = {}
     at, last_kind = end_of_table, -1
-    for entry in c.Array(header.sections, _SectionEntry).parse(data[_HEADER_BYTES:end_of_table]):
-        if not last_kind < entry.kind < len(SECTION_NAMES) or entry.offset != at or entry.length > len(data) - at:
-            raise Rejected(
-                "section_table_invalid", details={"kind": entry.kind, "offset": entry.offset, "length": entry.length}
-            )
-        body = data[at : at + entry.length]
-        if zlib.crc32(body) != entry.checksum:
-            raise Rejected("program_checksum_wrong", subject=SECTION_NAMES[entry.kind])
-        found[entry.kind] = body
-        at, last_kind = at + entry.length, entry.kind
+    for kind, offset, size, checksum in _ENTRY.iter_unpack(data[_HEADER.size : end_of_table]):
+        if not last_kind < kind < len(SECTION_NAMES) or offset != at or size > len(data) - at:
+            raise Rejected("section_table_invalid", details={"kind": kind, "offset": offset, "length": size})
+        body = data[at : at + size]
+        if zlib.crc32(body) != checksum:
+            raise Rejected("program_checksum_wrong", subject=SECTION_NAMES[kind])
+        found[kind] = body
+        at, last_kind = at + size, kind
     if at != len(data):
         raise Rejected("program_trailing_bytes", required=str(at), available=str(len(data)))
     for kind in REQUIRED:
@@ -176,7 +165,7 @@ def _short(at: int, need: int, have: int) -> Rejected:
 
 
 def _header_checksum(header_and_table: bytes) -> int:
-    return zlib.crc32(header_and_table[: _HEADER_BYTES - 4] + bytes(4) + header_and_table[_HEADER_BYTES:])
+    return zlib.crc32(header_and_table[: _HEADER.size - 4] + bytes(4) + header_and_table[_HEADER.size :])
 
 
 _Result = TypeVar("_Result")
@@ -352,21 +341,16 @@ def encode(program: Program) -> bytes:
 
 def assemble_file(bodies: dict[int, bytes]) -> bytes:
     """Header, table and sections around the given section bodies, checksums included."""
-    table, at = bytearray(), _HEADER_BYTES + _ENTRY_BYTES * len(bodies)
+    table, at = bytearray(), _HEADER.size + _ENTRY.size * len(bodies)
     for kind in sorted(bodies):
-        body = bodies[kind]
-        table += _SectionEntry.build({"kind": kind, "offset": at, "length": len(body), "checksum": zlib.crc32(body)})
-        at += len(body)
-    header = {
-        "magic": MAGIC,
-        "version": FORMAT_VERSION,
-        "flags": 0,
-        "length": at,
-        "sections": len(bodies),
-        "checksum": 0,
-    }
-    header["checksum"] = _header_checksum(_Header.build(header) + bytes(table))
-    return bytes(_Header.build(header)) + bytes(table) + b"".join(bodies[kind] for kind in sorted(bodies))
+        table += _ENTRY.pack(kind, at, len(bodies[kind]), zlib.crc32(bodies[kind]))
+        at += len(bodies[kind])
+
+    def header(checksum: int) -> bytes:
+        return _HEADER.pack(MAGIC, FORMAT_VERSION, 0, at, len(bodies), checksum)
+
+    checksum = _header_checksum(header(0) + table)
+    return header(checksum) + table + b"".join(bodies[kind] for kind in sorted(bodies))
 
 
 def _constant_row(constant: Constant) -> dict[str, Any]:

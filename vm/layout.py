@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
 
 from ..contract.limits import Limits
 from ..host.coroutine import ROW_WORDS
@@ -122,6 +124,7 @@ class Layout:
         return self.regions[name][0]
 
 
+@cache
 def lay_out(limits: Limits, global_count: int) -> Layout:
     """Where everything stands for these limits. One row and stack more than coroutines: for calls from the host."""
     stacks = limits.coroutines + 1
@@ -148,7 +151,7 @@ def lay_out(limits: Limits, global_count: int) -> Layout:
     for name, size in sizes.items():
         regions[name] = (at, size)
         at += size
-    return Layout(regions=regions, words=at)
+    return Layout(regions=MappingProxyType(regions), words=at)
 
 
 def _stack_stride(limits: Limits) -> int:

@@ -7,6 +7,7 @@ failed check is a mistake of ours, never of the guest, and crashes as InternalEr
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -603,7 +604,8 @@ def _kernels() -> Mapping[str, Any]:
 
 
 def _hash128(state: memoryview, at: int, words: int, to: int) -> int:
-    digest = xxhash.xxh3_128_intdigest(state[at : at + words])
+    data = state[at : at + words] if sys.byteorder == "little" else np.array(state[at : at + words], "<i8").data
+    digest = xxhash.xxh3_128_intdigest(data)
     state[to], state[to + 1] = signed(digest & MASK), signed(digest >> 64)
     return 0
 

@@ -35,6 +35,7 @@ FORMAT_VERSION = 1
 SAVED_CONTROL_WORDS = layout.FRAME_BUDGET  # the words behind are constants
 
 Words = npt.NDArray[np.int64]
+_WORD = np.dtype("<i8")  # as it stands in a file, whatever the processor's own order
 
 _Header = c.Struct(
     "magic" / c.Bytes(4),
@@ -71,13 +72,14 @@ class Snapshot:
 
 def take(image: Image, state: Words) -> Snapshot:
     """The snapshot of a machine that stands between two frames."""
-    body = b"".join(state[first : first + count].tobytes() for first, count in _spans(image, state))
+    words = state.astype(_WORD, copy=False)
+    body = b"".join(words[first : first + count].tobytes() for first, count in _spans(image, state))
     return Snapshot(image, _header(image, body) + body)
 
 
 def put(snapshot: Snapshot, state: Words) -> None:
     """Make `state` what it was when the snapshot was taken. Its limits and constants must be those of the same image."""
-    words = np.frombuffer(snapshot.data, np.int64, offset=_HEADER_BYTES)
+    words = np.frombuffer(snapshot.data, _WORD, offset=_HEADER_BYTES)
     _fill(snapshot.image, state, words)
 
 
@@ -153,7 +155,7 @@ def read_header(data: bytes) -> Any:
     if header.length != len(data) or header.flags or header.reserved or (len(data) - _HEADER_BYTES) % 8:
         raise Rejected("snapshot_malformed", required=str(header.length), available=str(len(data)))
     blank = data[: _HEADER_BYTES - 8] + bytes(8)
-    if zlib.crc32(data[_HEADER_BYTES:], zlib.crc32(blank)) != header.checksum:
+    if zlib.crc32(memoryview(data)[_HEADER_BYTES:], zlib.crc32(blank)) != header.checksum:
         raise Rejected("snapshot_checksum_wrong")
     return header
 
@@ -166,7 +168,7 @@ def _decode(data: bytes, image: Image) -> Words:
         raise Rejected("snapshot_cartridge_mismatch", required=header.image.hex(), available=image.digest.hex())
     state = _blank_state(image)
     try:
-        _fill(image, state, np.frombuffer(data, np.int64, offset=_HEADER_BYTES))
+        _fill(image, state, np.frombuffer(data, _WORD, offset=_HEADER_BYTES))
     except _Invalid as problem:
         raise Rejected("snapshot_invalid", details={"reason": str(problem)}) from None
     return state
@@ -182,8 +184,9 @@ def _blank_state(image: Image) -> Words:
 
 def _fill(image: Image, state: Words, words: Words) -> None:
     """Write the words to their places, and zeros to what must be zero behind them. Raises _Invalid where they do not add up."""
+    regions = layout.lay_out(image.limits, len(image.program.globals)).regions
     for region in ("order", "sleepers", "globals", "objects", "info", "heap_order", "heap", "log"):
-        at, size = layout.lay_out(image.limits, len(image.program.globals)).regions[region]
+        at, size = regions[region]
         state[at : at + size] = 0
     taken = 0
     for step, (first, count) in enumerate(_spans(image, state)):

@@ -29,6 +29,7 @@ import numpy as np
 from pbs.contract import PbsError, strict_yaml
 from pbs.contract.diagnostics import registry
 from pbs.isa import container
+from pbs.isa.program import Program
 from pbs.loader import Image, assemble, load
 from pbs.loader.cartridge import decode_cartridge, encode_cartridge, read_directory
 from pbs.loader.load import load_cartridge
@@ -70,6 +71,8 @@ PATHS = (
 REPLAYED = {3, 4, 6}  # exit codes: also a limit that is reached, and another run than the recorded one
 SAMPLE = {Scale.TEST: 16, Scale.SOAK: 64}  # of the files that are taken, each so many-th is played on the reference
 PLAYED = {Scale.TEST: 8, Scale.SOAK: 1}  # ... and on the interpreter
+PLAYED_ONCE = 32  # ... of those that differ in a pixel, or in a byte of a file inside of another
+PLAIN = 8  # one shard in so many remembers nothing, at Scale.SOAK
 FAILURES = (Exception,)  # whatever is not a coded refusal disproves the promise
 
 
@@ -87,6 +90,10 @@ class File:
     more: tuple[str, ...] = ()  # ways to change a byte besides the one, at Scale.TEST
     once: tuple[tuple[int, int, int], ...] = ()  # changed in one way only, at every scale
 
+    def is_once(self, at: int) -> bool:
+        """Whether this byte is changed in one way only, at every scale."""
+        return any(first <= at < end for first, end, _ in self.once)
+
     def places(self, scale: Scale) -> Iterator[int]:
         """The bytes to be changed."""
         at = 0
@@ -99,7 +106,7 @@ class File:
 def check(scale: Scale, shard: int, shards: int) -> Figures:
     """One in `shards` of all damaged files. Raises Disproved with the file and the damage."""
     counted: Counter[str] = Counter()
-    with remembering() if scale is Scale.TEST else nullcontext():
+    with nullcontext() if scale is Scale.SOAK and shard % PLAIN == 0 else remembering():
         for number, (name, data, wanted) in enumerate(_misspelled(scale)):
             if number % shards == shard:
                 _manifest(name, data, wanted, counted)
@@ -118,8 +125,7 @@ def _mutants(file: File, at: int, scale: Scale) -> Iterator[Mutant]:
     has_seal = file.kind != "manifest"
     if has_seal or scale is Scale.SOAK or at % 7 == 0:
         yield Mutant(kind="cut", at=at, sealed=False)
-    once = scale is Scale.TEST or any(first <= at < end for first, end, _ in file.once)
-    for kind in (BITS[(5 * at + at // 8) % 8], *file.more) if once else KINDS:
+    for kind in (BITS[(5 * at + at // 8) % 8], *file.more) if scale is Scale.TEST or file.is_once(at) else KINDS:
         if not has_seal or scale is Scale.SOAK:
             yield Mutant(kind=kind, at=at, sealed=False)
         if has_seal:
@@ -127,8 +133,10 @@ def _mutants(file: File, at: int, scale: Scale) -> Iterator[Mutant]:
 
 
 def _damaged(file: File, mutant: Mutant, data: bytes, number: int, scale: Scale, counted: Counter[str]) -> None:
-    play = file.is_small or number % PLAYED[scale] == 0
-    on_both = file.is_small or number % (SAMPLE[scale] * PLAYED[scale]) == 0
+    turn = PLAYED_ONCE if scale is Scale.SOAK and file.is_once(mutant.at) else PLAYED[scale]
+    small = file.is_small and turn != PLAYED_ONCE
+    play = small or number % turn == 0
+    on_both = small or number % (SAMPLE[scale] * turn) == 0
     with _said(f"{file.name}: {mutant}"):
         code = _outcome(file, data, play, on_both)
         if code is None and not mutant.sealed and file.kind != "manifest":
@@ -182,12 +190,18 @@ def _plays(image: Image, on_both: bool, prepare: Callable[[Machine], None] = lam
 
 
 def _program(limits: Any) -> Callable[[bytes, bool, bool], None]:
+    """What differs in names and lines only is the same to a machine, and played once."""
+    played: set[Program] = set()
+
     def take(data: bytes, play: bool, on_both: bool) -> None:
         image = load(data, limits=limits)
         if play:
             if container.encode(container.decode(data)) != data:
                 raise Disproved("written again it is another file")
-            _plays(image, on_both)
+            nameless = replace(image.program, debug=None)
+            if nameless not in played:
+                _plays(image, on_both)
+                played.add(nameless)
 
     return take
 

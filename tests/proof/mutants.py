@@ -17,16 +17,18 @@ GROWTH = {"delete": -1, "double": 1}
 Seal = Callable[[bytearray, int, int], None]  # of a mutant, changed at a byte, grown by so many bytes there
 
 
-def changed(data: bytes, kind: str, at: int) -> bytes:
+def changed(data: bytes, kind: str, at: int) -> bytearray:
     """The data with one byte changed in one way."""
-    byte, before, behind = data[at], data[:at], data[at + 1 :]
+    made, byte = bytearray(data), data[at]
     if kind in BITS:
-        return before + bytes([byte ^ 1 << int(kind[4:])]) + behind
-    if kind in ("plus one", "minus one"):
-        return before + bytes([byte + (1 if kind == "plus one" else -1) & 255]) + behind
-    if kind == "swap":
-        return before + behind[:1] + bytes([byte]) + behind[1:]
-    return before + {"zero": b"\x00", "ones": b"\xff", "delete": b"", "double": bytes([byte, byte])}[kind] + behind
+        made[at] = byte ^ 1 << int(kind[4:])
+    elif kind in ("plus one", "minus one"):
+        made[at] = byte + (1 if kind == "plus one" else -1) & 255
+    elif kind == "swap":
+        made[at : at + 2] = data[at : at + 2][::-1]
+    else:
+        made[at : at + 1] = {"zero": b"\x00", "ones": b"\xff", "delete": b"", "double": bytes([byte, byte])}[kind]
+    return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +47,9 @@ class Mutant:
         if self.kind == "cut":
             return data[: self.at]
         made = changed(data, self.kind, self.at)
-        if not self.sealed:
-            return made
-        again = bytearray(made)
-        seal(again, self.at, GROWTH.get(self.kind, 0))
-        return bytes(again)
+        if self.sealed:
+            seal(made, self.at, GROWTH.get(self.kind, 0))
+        return bytes(made)
 
 
 def _crc(data: bytearray | bytes) -> bytes:
@@ -148,8 +148,8 @@ def snapshot_seal(_base: bytes) -> Seal:
 
     def seal(data: bytearray, at: int, growth: int) -> None:
         _add(data, 8, "<Q", at, growth)
-        whole = data[:120] + bytes(8) + data[128:]
-        data[120:124] = _crc(whole)
+        reserved, data[120:128] = data[124:128], bytes(8)
+        data[120:128] = _crc(data) + reserved
 
     return seal
 

@@ -5,7 +5,7 @@ Only pure functions are remembered, by all that they look at; a fault planted in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from importlib import import_module
@@ -24,29 +24,49 @@ MOST = 4096
 
 @contextmanager
 def remembering() -> Iterator[None]:
-    """Inside of it, sections, code, manifests of cartridges and sound functions are read once."""
+    """Inside of it, sections, code, manifests of cartridges, sound tables and sound functions are read once."""
     decoded = lru_cache(MOST)(decode_code)
     with ExitStack() as patches:
         for where, name, made in (
-            (container, "_whole", _by_layout(container._whole)),
+            (container, "_read", _by_section(container._read)),
+            (container, "encode_debug", lru_cache(64)(container.encode_debug)),
             (resolve, "decode_code", decoded),
             (verifier, "decode_code", decoded),
             (cartridge, "parse_manifest", lru_cache(64)(cartridge.parse_manifest)),
+            (verifier, "check_structure", _structure(verifier.check_structure)),
             (verifier, "_Function", _functions(verifier._Function)),
         ):
             patches.enter_context(patched(where, name, made))
         yield
 
 
-def _by_layout(read: Callable[[Any, bytes], Any]) -> Callable[[Any, bytes], Any]:
+def _by_section(read: Callable[..., Any]) -> Callable[..., Any]:
     known: dict[Hashable, Any] = {}
 
-    def remembered(layout: Any, body: bytes) -> Any:
-        key = (id(layout), body)
+    def remembered(layout: Any, kind: int, sections: dict[int, bytes], finish: Any) -> Any:
+        key = (kind, sections[kind], sections[container.CODE] if kind == container.FUNCTIONS else b"")
         if key not in known:
             _forget(known)
-            known[key] = read(layout, body)
+            known[key] = read(layout, kind, sections, finish)
         return known[key]
+
+    return remembered
+
+
+def _structure(check: Callable[[Program], Iterable[Any]]) -> Callable[[Program], Iterable[Any]]:
+    """Tables that fit together once fit again."""
+    sound: dict[Hashable, bool] = {}
+
+    def remembered(program: Program) -> Iterable[Any]:
+        shapes = tuple([(f.signature, f.captures, f.locals, f.max_stack) for f in program.functions])
+        key = (program.types, program.globals, program.constants, program.imports, program.exports, shapes)
+        if key in sound:
+            return ()
+        _forget(sound)
+        findings = list(check(program))
+        if not findings:
+            sound[key] = True
+        return findings
 
     return remembered
 
@@ -54,18 +74,21 @@ def _by_layout(read: Callable[[Any, bytes], Any]) -> Callable[[Any, bytes], Any]
 def _functions(check: Callable[..., Any]) -> Callable[..., Any]:
     """A function that held once holds again where it and all that it may name are the same."""
     known: dict[Hashable, Any] = {}
-    last: list[Any] = [None, None]  # a program, and what its functions may name
+    surroundings: dict[Hashable, int] = {}
+    last: list[Any] = [None, 0]  # a program, and the number of what its functions may name
 
     def remembered(program: Program, index: int, *host: Any) -> Any:
         if last[0] is not program:
-            shapes = tuple((function.signature, function.captures) for function in program.functions)
-            kinds = tuple(type(constant.value) for constant in program.constants)
-            last[:] = program, (program.types, program.globals, shapes, kinds, program.imports, program.meta.isa)
+            shapes = tuple([(function.signature, function.captures) for function in program.functions])
+            kinds = tuple([type(constant.value) for constant in program.constants])
+            around = (program.types, program.globals, shapes, kinds, program.imports, program.meta.isa)
+            last[:] = program, surroundings.setdefault(around, len(surroundings))
         key = (index, program.functions[index], last[1])
-        if key not in known:
+        found = known.get(key)
+        if found is None:
             _forget(known)
-            known[key] = check(program, index, *host)
-        return known[key]
+            found = known[key] = check(program, index, *host)
+        return found
 
     return remembered
 
