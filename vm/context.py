@@ -44,5 +44,12 @@ assert VIEW + len(VIEWS) <= CONTEXT_WORDS
 FUNCTION_WORDS = 5  # address of the first record, cost of the first block, frame words, slots filled, slots to clear
 CALL_BYTES = 16  # a pushed call: address of the call's record, the caller's frame
 
+# A job: an entry to be called with a context, among others
+JOB_WORDS = 16  # two cache lines: threads that work side by side do not write to the same
+JOB_ENTRY = 0  # address
+JOB_CONTEXT = 1  # address
+JOB_RESULT = 2
+JOB_GIVEN = 3  # what the entry is given, from here on
+
 UNPAID = 5  # a turn's end, besides those of `layout`: an instruction that could not be paid, nothing done
 STATUS_BITS = 8  # a stop's status is trap code << 8 | outcome

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -16,7 +18,9 @@ from . import context, layout
 from .encode import RECORD, Code, encode
 from .image_tables import tables_of
 from .native import Core, core
+from .stretch import Stretch
 from .views import AssetMemory, asset_memory, spans
+from .workers import Workers
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -85,6 +89,7 @@ class Interpreter:
         self._known = np.zeros(rows, np.int64)
         self._context = np.zeros(context.CONTEXT_WORDS, np.int64)
         self._fill_context(stride)
+        self.address = self._context.ctypes.data
 
     def _fill_context(self, stride: int) -> None:
         cx, native, code = self._context, self.native, self.native.code
@@ -123,6 +128,18 @@ class Interpreter:
         )
         done: int = self.native.core.run_frames(self._context.ctypes.data, given.ctypes.data)
         return done
+
+    @staticmethod
+    def run_stretch(engines: Sequence[Interpreter], stretch: Stretch, workers: Workers) -> None:
+        """Every machine's frames are a job, and threads take one after the other. A job writes to its own machine alone."""
+        native = engines[0].native.core
+        jobs = np.zeros((len(stretch.slots), context.JOB_WORDS), np.int64)
+        jobs[:, context.JOB_ENTRY] = native.run_frames_address
+        jobs[:, context.JOB_CONTEXT] = [engines[slot].address for slot in stretch.slots.tolist()]
+        jobs[:, context.JOB_GIVEN : context.JOB_GIVEN + 6] = stretch.addresses()
+        taken = np.array([0, len(jobs)], np.int64)
+        workers.run(partial(native.run_jobs, jobs.ctypes.data, taken.ctypes.data), len(jobs))
+        stretch.done[:] = jobs[:, context.JOB_RESULT]
 
     def run_call(self, function: int, arguments: Any, cycles: int) -> int:
         """`kernels.frames.run_call` on this machine, in one native call."""

@@ -1,4 +1,4 @@
-"""The machine: an image being run. The one public class of this room."""
+"""The machine: an image being run."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ from .kernels import coroutines, heap
 from .kernels.frames import REPORT_WORDS
 from .results import FrameResult, Status, Trapped, TrapRecord, frame_results
 from .snapshot import Snapshot, put, take
+from .stretch import Stretch
+from .workers import Workers
 
 DEFAULT_MAX_TICKS = 600  # host ticks that a frame may take before a run gives up: ten seconds
 MOST_CYCLES = 1 << 40  # that a tick or a call may be given; their sums stay far below a word
-_MOST_TICKS = 1 << 20
+MOST_TICKS = 1 << 20
 _STRETCH = 4096  # frames in one native call
 _LOG_ROOM = 1 << 16  # bytes of log that it may leave behind, and one frame's more
 
@@ -44,6 +46,10 @@ class Engine(Protocol):
     def state_replaced(self) -> None:
         """The state was written by someone else."""
 
+    @staticmethod
+    def run_stretch(engines: Sequence[Any], stretch: Stretch, workers: Workers) -> None:
+        """Run frames of many machines of one image: `engines` are theirs, by slot."""
+
 
 MakeEngine = Callable[[Image, npt.NDArray[np.int64]], Engine]
 ENGINES = ("auto", "reference", "interpreter")
@@ -53,17 +59,25 @@ class Machine:
     """An image, running. Deterministic: the same image, seed and inputs give the same frames on every engine.
 
     seed: where the guest's random numbers start, any int64. engine: `interpreter` (numba and LLVM), `reference` (plain
-    Python, slow, checks everything), or `auto`: the interpreter; or what makes another. Raises UsageError for other names.
+    Python, slow, checks everything), or `auto`: the interpreter; or what makes another. Raises UsageError for other names. memory:
+    where the state is to be, zeros, as many words as `layout.lay_out` says.
     """
 
-    def __init__(self, image: Image, *, engine: str | MakeEngine = "auto", seed: int = 0) -> None:
+    def __init__(
+        self,
+        image: Image,
+        *,
+        engine: str | MakeEngine = "auto",
+        seed: int = 0,
+        memory: npt.NDArray[np.int64] | None = None,
+    ) -> None:
         if not -(1 << 63) <= seed < 1 << 63:
             raise UsageError("usage", subject="seed", required="a signed 64-bit number", available=str(seed)[:40])
         check_limits(image.limits)
         self.image = image
         self.seed = seed
         self.layout = layout.lay_out(image.limits, len(image.program.globals))
-        self.state: npt.NDArray[np.int64] = np.zeros(self.layout.words, dtype=np.int64)
+        self.state = np.zeros(self.layout.words, dtype=np.int64) if memory is None else memory
         self._power_on()
         make = _engine_named(engine) if isinstance(engine, str) else engine
         self.engine = make(image, self.state)
@@ -176,8 +190,8 @@ class Machine:
         count = len(inputs)
         if self.ended:
             raise UsageError("machine_ended", subject=f"frame {self.frame}")
-        if count < 1 or not 1 <= max_ticks <= _MOST_TICKS:
-            wanted = f"at least one frame, and 1 to {_MOST_TICKS} ticks"
+        if count < 1 or not 1 <= max_ticks <= MOST_TICKS:
+            wanted = f"at least one frame, and 1 to {MOST_TICKS} ticks"
             raise UsageError("usage", required=wanted, available=f"{count} and {max_ticks}")
         given = array("q", (word for one in inputs for word in one.words()))
         report = array("q", bytes(8 * REPORT_WORDS * count))

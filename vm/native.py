@@ -31,6 +31,7 @@ from .native_build import (
     CONVENTIONS,
     RUN_CALL,
     RUN_FRAMES,
+    RUN_JOBS,
     STEP_PARTS,
     build_part,
     handler_numbers,
@@ -69,6 +70,16 @@ class Core:
     def run_call(self) -> Callable[[int, int], int]:
         """`kernels.frames.run_call`, likewise."""
         return self._entry(RUN_CALL)
+
+    @cached_property
+    def run_frames_address(self) -> int:
+        """Where `run_frames` is, for jobs."""
+        return int(self._engine.get_function_address(RUN_FRAMES))
+
+    @cached_property
+    def run_jobs(self) -> Callable[[int, int], int]:
+        """Calls of the others, one after the other: addresses of jobs (`context`), and of how many are taken and there."""
+        return self._entry(RUN_JOBS)
 
     def _entry(self, symbol: str) -> Callable[[int, int], int]:
         prototype = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)

@@ -30,7 +30,7 @@ from .target import MOST_OPTIMISED, USUAL, Target, aim, target, target_machine
 
 STEP_PARTS = 2
 CONVENTIONS = ("preserve_nonecc", "ccc")  # the second is what every target has
-RUN_FRAMES, RUN_CALL = "pbs_run_frames", "pbs_run_call"
+RUN_FRAMES, RUN_CALL, RUN_JOBS = "pbs_run_frames", "pbs_run_call", "pbs_run_jobs"
 HASH = "pbs_hash128"
 
 
@@ -68,7 +68,7 @@ def build_part(part: str, registry: Registry, convention: str) -> bytes:
     if part == "kernels":
         roots: list[Callable[..., Any]] = [*native_words.KERNELS.values(), frames.run_frames, frames.run_call]
         texts = [_entries(), xxh3.module()]
-        public = [RUN_FRAMES, RUN_CALL]
+        public = [RUN_FRAMES, RUN_CALL, RUN_JOBS]
     else:
         services = [service for service in rows(registry) if service.module == part]
         roots = [f for service in services for f in (service.function, service.extra_cycles) if f is not None]
@@ -190,9 +190,43 @@ class _Entry(LLVMWords):
 def _entries() -> str:
     run_frames = "state image cx device ptr i64 i64 ptr log ptr i64"  # inputs, count, ticks; report; log, its room
     run_call = "state image cx i64 ptr i64 i64"  # function, arguments, their count, cycles
-    return _Entry().text(RUN_FRAMES, compiled(frames.run_frames), run_frames) + _Entry().text(
-        RUN_CALL, compiled(frames.run_call), run_call
+    return (
+        _Entry().text(RUN_FRAMES, compiled(frames.run_frames), run_frames)
+        + _Entry().text(RUN_CALL, compiled(frames.run_call), run_call)
+        + _run_jobs()
     )
+
+
+def _run_jobs() -> str:
+    """`i64 f(jobs, taken)`: calls of entries, a row each as `context` lays them out, until none is left to take.
+
+    Several threads may run it on the same jobs: word 0 of `taken` counts the jobs that were taken, word 1 is how many there are.
+    """
+    return f"""
+define i64 @{RUN_JOBS}(ptr %jobs, ptr %taken) nounwind {{
+  %count_at = getelementptr i64, ptr %taken, i64 1
+  %count = load i64, ptr %count_at
+  br label %next
+next:
+  %number = atomicrmw add ptr %taken, i64 1 monotonic
+  %is_left = icmp slt i64 %number, %count
+  br i1 %is_left, label %run, label %end
+run:
+  %first_word = mul i64 %number, {context.JOB_WORDS}
+  %job = getelementptr i64, ptr %jobs, i64 %first_word
+  %entry_at = getelementptr i64, ptr %job, i64 {context.JOB_ENTRY}
+  %context_at = getelementptr i64, ptr %job, i64 {context.JOB_CONTEXT}
+  %result_at = getelementptr i64, ptr %job, i64 {context.JOB_RESULT}
+  %given = getelementptr i64, ptr %job, i64 {context.JOB_GIVEN}
+  %entry = load ptr, ptr %entry_at
+  %context = load ptr, ptr %context_at
+  %result = call i64 %entry(ptr %context, ptr %given)
+  store i64 %result, ptr %result_at
+  br label %next
+end:
+  ret i64 0
+}}
+"""
 
 
 # ---- LLVM ----------------------------------------------------------------------------------------------------------------

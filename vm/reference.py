@@ -46,7 +46,9 @@ from .host_log import mix
 from .image_tables import constant_handle, place, tables_of
 from .kernels import coroutines, frames, heap
 from .kernels.rebind import Rebinding
+from .stretch import Stretch
 from .views import asset_memory, plain_views
+from .workers import Workers
 
 Value = Any  # int, float, bool or Ref
 
@@ -121,6 +123,13 @@ class Reference(ExactWords):
             log_room,
         )
         return done
+
+    @staticmethod
+    def run_stretch(engines: Sequence[Reference], stretch: Stretch, workers: Workers) -> None:  # noqa: ARG004 - the same parameters as in every engine
+        """One machine after the other, on this thread."""
+        for i, slot in enumerate(stretch.slots.tolist()):
+            inputs, count, report, log = stretch.of(i)
+            stretch.done[i] = engines[slot].run_frames(inputs, count, stretch.ticks, report, log, stretch.log_room)
 
     def run_call(self, function: int, arguments: Any, cycles: int) -> int:
         """`kernels.frames.run_call` on this machine."""

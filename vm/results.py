@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from ..contract import PbsError, Place
+import numpy as np
+import numpy.typing as npt
+
+from ..contract import PbsError, Place, UsageError
 from ..isa.table import BY_OPCODE
 from ..isa.traps import Trap
 from ..loader.image import Image
@@ -86,6 +89,73 @@ class FrameResult:
     digest: bytes
     log: tuple[LogEntry, ...]
     trap: TrapRecord | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BatchResult:
+    """What a run of a batch of n machines came to. Arrays have a row for each slot and in it a place for each frame asked for.
+
+    done: int64 (n,), how many frames a slot completed; fewer than asked for where it ended or could not finish a frame. Places
+    behind them are zero. traps: by slot, of the machines that trapped in this run. `result[slot]` is what `Machine.run` gives.
+    """
+
+    done: npt.NDArray[np.int64]
+    traps: Mapping[int, TrapRecord]
+    report: npt.NDArray[np.int64]  # (n, frames, kernels.frames.REPORT_WORDS)
+    unfinished: npt.NDArray[np.bool_]  # (n,), whether the frame behind the last one done began and did not end
+    logs: Mapping[int, bytes]  # by slot, of those that logged
+
+    def __len__(self) -> int:
+        return len(self.done)
+
+    def __getitem__(self, slot: int) -> list[FrameResult]:
+        done = self.done[require_slot(slot, len(self))]
+        return frame_results(self.report[slot, :done].tolist(), self.logs.get(slot, b""), self.traps.get(slot))
+
+    def __iter__(self) -> Iterator[list[FrameResult]]:
+        return (self[slot] for slot in range(len(self)))
+
+    @property
+    def status(self) -> npt.NDArray[np.int8]:
+        """How each frame ended: int8 (n, frames). 0 synced, 1 unfinished, 2 halted, 3 trapped, -1 where none was run."""
+        status = self.report[:, :, REPORT_STATUS].astype(np.int8)
+        places = np.arange(status.shape[1])
+        status[places >= self.done[:, None]] = -1
+        status[(places == self.done[:, None]) & self.unfinished[:, None]] = 1
+        return status
+
+    @property
+    def frame(self) -> npt.NDArray[np.int64]:
+        """The frames' numbers: int64 (n, frames)."""
+        return self.report[:, :, REPORT_FRAME]
+
+    @property
+    def cycles(self) -> npt.NDArray[np.int64]:
+        """Cycles used in each frame: int64 (n, frames)."""
+        return self.report[:, :, REPORT_CYCLES]
+
+    @property
+    def ticks(self) -> npt.NDArray[np.int64]:
+        """Host ticks that each frame took: int64 (n, frames)."""
+        return self.report[:, :, REPORT_TICKS]
+
+    @property
+    def host_calls(self) -> npt.NDArray[np.int64]:
+        """Services called in each frame: int64 (n, frames)."""
+        return self.report[:, :, REPORT_HOST_CALLS]
+
+    @property
+    def digests(self) -> npt.NDArray[np.uint8]:
+        """The frames' digests, chained as those of a single machine: uint8 (n, frames, 16)."""
+        high_first = self.report[:, :, [REPORT_DIGEST + 1, REPORT_DIGEST]]
+        return np.ascontiguousarray(high_first, ">i8").view(np.uint8)
+
+
+def require_slot(slot: int, machines: int) -> int:
+    """The slot, if it is one of a batch of so many machines. Raises UsageError("slot_unknown")."""
+    if not 0 <= slot < machines:
+        raise UsageError("slot_unknown", subject=str(slot)[:40], required=f"0 to {machines - 1}")
+    return slot
 
 
 def frame_results(rows: Iterable[Sequence[int]], log: bytes | bytearray, trap: TrapRecord | None) -> list[FrameResult]:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .contract import PbsError
     from .loader import Image, assemble, load
     from .replay import Trace, record, replay
-    from .vm import FrameResult, Input, Machine, Status, TrapRecord, Trapped
+    from .vm import Batch, BatchResult, FrameResult, Input, Machine, Status, TrapRecord, Trapped
 
 # Where the public names live. They are loaded when first used, so that importing pbs costs nothing.
 _HOMES = {
@@ -41,6 +41,8 @@ _HOMES = {
     "Image": "loader",
     "load": "loader",
     "assemble": "loader",
+    "Batch": "vm",
+    "BatchResult": "vm",
     "FrameResult": "vm",
     "Input": "vm",
     "Machine": "vm",
@@ -53,6 +55,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "Batch",
+    "BatchResult",
     "FrameResult",
     "Image",
     "Input",
