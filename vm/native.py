@@ -71,12 +71,12 @@ class Core:
         """`kernels.frames.run_call`, likewise."""
         return self._entry(RUN_CALL)
 
-    @cached_property
+    @functools.cached_property
     def run_frames_address(self) -> int:
         """Where `run_frames` is, for jobs."""
         return int(self._engine.get_function_address(RUN_FRAMES))
 
-    @cached_property
+    @functools.cached_property
     def run_jobs(self) -> Callable[[int, int], int]:
         """Calls of the others, one after the other: addresses of jobs (`context`), and of how many are taken and there."""
         return self._entry(RUN_JOBS)

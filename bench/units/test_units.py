@@ -93,3 +93,24 @@ def test_read_a_trace(benchmark):
 def test_replay_six_hundred_frames(benchmark):
     trace = pbs.Trace.read(RALLY)
     assert benchmark(pbs.replay, trace).frames == 600
+
+
+def test_make_a_batch_of_sixty_four(benchmark, image):
+    assert len(benchmark(pbs.Batch, image, 64)) == 64
+
+
+def test_run_a_frame_of_sixty_four(benchmark, image):
+    batch = pbs.Batch(image, 64, seed=range(64))
+    assert benchmark(batch.run_frame).done.all()
+
+
+def test_run_ten_frames_of_a_thousand(benchmark, image):
+    batch = pbs.Batch(image, 1000)
+    assert benchmark(batch.run, 10).done.sum() == 10_000
+
+
+def test_reset_a_slot(benchmark, image):
+    batch = pbs.Batch(image, 2)
+    batch.run(60)
+    benchmark(batch.reset, 1)
+    assert batch.frame.tolist() == [60, 0]
