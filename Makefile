@@ -46,8 +46,9 @@ fuzz: $(STAMP)  ## random programs through all engines: SECONDS=600 SEED=n
 soak: $(STAMP)  ## every proof at full scale, for hours: JOBS=2; writes soak.json, and goes on with it
 	@$(BIN)/python -m tests.proof soak --jobs $(or $(JOBS),2) --json soak.json --resume
 
-bench: $(STAMP)  ## kernels, frames per second, what single steps cost
+bench: $(STAMP)  ## how fast: kernels, cartridges, costs; the peers that are here; units
 	@$(BIN)/pbs bench run
+	@$(BIN)/pbs bench peers
 	@$(BIN)/python -m pytest --pyargs pbs.bench.units --benchmark-only -q
 
 docs: $(STAMP)  ## write the generated documents again

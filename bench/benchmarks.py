@@ -73,7 +73,7 @@ def _kernel(kernel: Kernel, engine: str, size: str) -> Benchmark:
     given = kernel.sizes[size]
     image = cache(kernel.image)
 
-    def job() -> Run[Outcome]:
+    def prepare() -> Run[Outcome]:
         machine = Machine(image(), engine=engine)
 
         def run() -> Outcome:
@@ -84,7 +84,9 @@ def _kernel(kernel: Kernel, engine: str, size: str) -> Benchmark:
 
         return run
 
-    return Benchmark(name=kernel.name, kind=KERNEL, unit=kernel.unit, units=given.units, says=kernel.stresses, job=job)
+    return Benchmark(
+        name=kernel.name, kind=KERNEL, unit=kernel.unit, units=given.units, says=kernel.stresses, job=Job(prepare)
+    )
 
 
 # ---- cartridges ----------------------------------------------------------------------------------------------------
@@ -101,7 +103,7 @@ def _game(game: Game, engine: str, size: str) -> Benchmark:
     image = cache(lambda: load(game.folder))
     inputs = cache(lambda: recorded_inputs(game, frames))
 
-    def job() -> Run[Outcome]:
+    def prepare() -> Run[Outcome]:
         machine, given = Machine(image(), engine=engine), inputs()
 
         def run() -> Outcome:
@@ -111,7 +113,7 @@ def _game(game: Game, engine: str, size: str) -> Benchmark:
         return run
 
     says = "its recorded game, devices and digest included, without a screen"
-    return Benchmark(name=game.name, kind=CARTRIDGE, unit="frame", units=frames, says=says, job=job)
+    return Benchmark(name=game.name, kind=CARTRIDGE, unit="frame", units=frames, says=says, job=Job(prepare))
 
 
 # ---- costs ---------------------------------------------------------------------------------------------------------
@@ -122,19 +124,24 @@ def _costs(engine: str, size: str) -> Iterator[Benchmark]:
     long = cache(lambda: load(long_program(_LONG[size])[0]))
     repeats = _REPEATS[size]
 
-    def cost(name: str, unit: str, units: int, says: str, job: Job[Outcome], *, by_default: bool = True) -> Benchmark:
-        return Benchmark(name=name, kind=COST, unit=unit, units=units, says=says, job=job, by_default=by_default)
-
-    thousands = "instruction"
     count = long_program(_LONG[size])[1]
+
+    def cost(name: str, unit: str, units: int, says: str, prepare: Callable[[], Run[Outcome]]) -> Benchmark:
+        return Benchmark(name=name, kind=COST, unit=unit, units=units, says=says, job=Job(prepare))
+
+    def started(name: str, says: str, prepare: Callable[[], Run[Outcome]]) -> Benchmark:
+        return replace(cost(name, "process", 1, says, prepare), job=Job(prepare, "wall"))
+
     yield cost("load", "cartridge", 1, "a cartridge's directory to an image", lambda: _doing(lambda: load(pong.folder)))
-    yield cost("verify", thousands, count, "the proof", lambda: _doing(lambda: verify(long().program, {}, {})))
-    yield cost("compile", thousands, count, "an image made ready for the engine", lambda: _compiling(long(), engine))
+    yield cost("verify", "instruction", count, "the proof", lambda: _doing(lambda: verify(long().program, {}, {})))
+    yield cost(
+        "compile", "instruction", count, "an image made ready for the engine", lambda: _compiling(long(), engine)
+    )
     yield cost("snapshot", "snapshot", repeats, "of 64 KiB and the devices", lambda: _snapshots(engine, repeats))
     yield cost("digest", "frame", repeats, "that does nothing, with 64 KiB", lambda: _idle_frames(engine, repeats))
-    yield cost("start", "process", 1, "`pbs run pong --frames 1`, warm", lambda: _starting(pong, engine))
-    first = "the same with nothing compiled before"
-    yield cost("first", "process", 1, first, lambda: _first_start(pong, engine), by_default=False)
+    yield started("start", "`pbs run pong --frames 1`, warm", lambda: _starting(pong, engine))
+    first = started("first", "the same with nothing compiled before", lambda: _first_start(pong, engine))
+    yield replace(first, by_default=False)
 
 
 def _doing(step: Callable[[], object]) -> Run[Outcome]:

@@ -28,6 +28,7 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.titlesize": 10,
     "legend.frameon": False,
+    "axes.axisbelow": True,
     "axes.grid": True,
     "grid.color": "#888888",
     "grid.alpha": 0.25,
@@ -94,6 +95,7 @@ def bar_chart(bars: Mapping[str, float], *, title: str, x_label: str, marked: Se
         axes.invert_yaxis()
         axes.set_xscale("log")
         axes.set_xlim(left=0.6 * min(bars.values()), right=2 * max(bars.values()))
+        axes.xaxis.set_major_formatter("{x:g}")
         axes.grid(visible=False, axis="y")
         axes.set_title(title, loc="left")
         axes.set_xlabel(x_label)

@@ -65,6 +65,7 @@ def _row(benchmark: Benchmark, measured: Measured[Outcome]) -> dict[str, Any]:
         "units_per_second": benchmark.units / samples.median,
         "cycles": cycles,
         "cycles_per_second": None if cycles is None else cycles / samples.median,
+        "clock": benchmark.job.clock,
         "seconds": list(samples.seconds),
     }
 

@@ -23,7 +23,7 @@ class Size:
     units: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Kernel:
     """One kernel. Its export, and its function in every other language, has its name, takes one int and gives one."""
 
@@ -56,7 +56,7 @@ KERNELS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Game:
     """A cartridge that comes with PBS, and the golden recording that gives its input."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..contract import UsageError
 from .options import JSON
 from .output import keep_apart, print_json, say, write_output
 
@@ -60,6 +61,31 @@ def run(
     return 0
 
 
+@command.command("peers")
+@click.argument("kernels", nargs=-1, metavar="[KERNEL]...")
+@click.option("--only", "peers", multiple=True, metavar="PEER", help="Race only that peer; may be given several times.")
+@SIZE
+@ROUNDS
+@click.option("--chart", metavar="FILE", help="Draw the geometric means: NAME.svg or NAME.png.")
+@JSON
+def peers(
+    kernels: tuple[str, ...], peers: tuple[str, ...], size: str | None, rounds: int, chart: str | None, as_json: bool
+) -> int:
+    """Run the same kernels in every other language that is here, and say which are missing and how to install each.
+
+    Nanoseconds a unit; each takes its turn in every round, on one core, and must come to the same result: else the exit
+    code is 6.
+    """
+    from ..bench.peers import report
+
+    kind = None if chart is None else _chart_kind(chart)
+    result = report.run(kernels, peers, size=size, rounds=rounds)
+    if chart is not None and kind is not None:
+        write_output(chart, report.chart(result, kind), as_json=as_json)
+    _show(result, report.lines(result), as_json=as_json)
+    return 0
+
+
 @command.command("page")
 @click.argument("history")
 @click.argument("output")
@@ -77,6 +103,17 @@ def page(history: str, output: str, as_json: bool) -> int:
     elif output != "-":
         say(f"{output}: {len(results)} results")
     return 0
+
+
+def _chart_kind(path: str) -> str:
+    """Svg or png, by the name, once it is sure that the chart can be drawn."""
+    from ..bench.charts import require_matplotlib
+
+    kind = Path(path).suffix.lower().removeprefix(".")
+    if kind not in ("svg", "png"):
+        raise UsageError("usage", subject=path, required="a name that ends with .svg or .png")
+    require_matplotlib()
+    return kind
 
 
 def _show(result: dict[str, Any], lines: Any, *, as_json: bool) -> None:

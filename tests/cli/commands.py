@@ -220,12 +220,12 @@ RESULT = {
         {
             "name": "fib", "kind": "kernel", "says": "calls and returns", "unit": "call", "units": 1973,
             "ns_per_unit": {"median": 5.0, "least": 4.0, "greatest": 6.0}, "units_per_second": 2e8,
-            "cycles": 37479, "cycles_per_second": 3.8e9, "seconds": [7.9e-6, 11.8e-6],
+            "cycles": 37479, "cycles_per_second": 3.8e9, "clock": "processor", "seconds": [7.9e-6, 11.8e-6],
         },
         {
             "name": "load", "kind": "cost", "says": "a cartridge's directory to an image", "unit": "cartridge", "units": 1,
             "ns_per_unit": {"median": 7e6, "least": 7e6, "greatest": 7e6}, "units_per_second": 142.9,
-            "cycles": None, "cycles_per_second": None, "seconds": [0.007, 0.007],
+            "cycles": None, "cycles_per_second": None, "clock": "processor", "seconds": [0.007, 0.007],
         },
     ],
     "peak_bytes": None,
