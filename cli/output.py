@@ -49,11 +49,10 @@ def warning_objects(warnings: tuple[Diagnostic, ...]) -> list[dict[str, Any]]:
 
 def cartridge_object(image: Image) -> dict[str, Any]:
     """How JSON output names what was loaded."""
-    manifest = image.manifest
     return {
-        "id": manifest.id if manifest else None,
+        "id": image.id,
         "title": image.title,
-        "version": str(manifest.version) if manifest else None,
+        "version": image.version,
         "digest": image.digest.hex(),
     }
 

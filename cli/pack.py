@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..loader.cartridge import encode_cartridge, read_directory
-from ..loader.load import load_cartridge
+from ..loader.loading import load_cartridge
 from .options import JSON
 from .output import keep_apart, members_of, print_json, say, write_output
 

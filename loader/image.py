@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from ..contract import Diagnostic
-from ..contract.limits import Limits
-from ..host import Registry, Service
-from ..host.bitmap import Bitmap
-from ..isa.program import Program
-from ..verifier import Facts
-from .manifest import Manifest
+if TYPE_CHECKING:  # an image that was kept is there before any of these
+    from ..contract import Diagnostic
+    from ..contract.limits import Limits
+    from ..host import Registry, Service
+    from ..host.bitmap import Bitmap
+    from ..isa.program import Program
+    from ..verifier import Facts
+    from .manifest import Manifest
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,6 +44,16 @@ class Image:
             if self.manifest
             else (self.program.debug.source if self.program.debug else "") or "program"
         )
+
+    @property
+    def id(self) -> str | None:
+        """The cartridge's id; None for a bare program."""
+        return self.manifest.id if self.manifest else None
+
+    @property
+    def version(self) -> str | None:
+        """The cartridge's version; None for a bare program."""
+        return str(self.manifest.version) if self.manifest else None
 
     def export(self, name: str) -> int | None:
         """The function that the host may call by this name; None where there is none, or it is main."""

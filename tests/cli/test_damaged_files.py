@@ -15,7 +15,7 @@ from pbs.contract import LimitReached, PbsError, Rejected
 from pbs.contract.diagnostics import registry
 from pbs.loader import load
 from pbs.loader.cartridge import Cartridge, encode_cartridge, read_directory
-from pbs.loader.load import load_cartridge
+from pbs.loader.loading import load_cartridge
 from pbs.loader.manifest import parse_manifest
 from pbs.replay import Trace, parse_script
 from pbs.vm import Machine, Status

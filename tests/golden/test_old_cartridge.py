@@ -7,7 +7,7 @@ from pbs.contract import Rejected
 from pbs.host import standard
 from pbs.host.registry import Service, build
 from pbs.loader.cartridge import Cartridge
-from pbs.loader.load import load_cartridge
+from pbs.loader.loading import load_cartridge
 from pbs.loader.manifest import parse_manifest
 from pbs.vm import Machine
 

@@ -29,7 +29,7 @@ _TESTS: Mapping[str, tuple[str, ...]] = {
     "isa/structure.py": _ISA,
     "isa/typing.py": (*_ISA, *_VERIFIER),
     "loader/cartridge.py": _LOADER,
-    "loader/load.py": _LOADER,
+    "loader/loading.py": _LOADER,
     "loader/manifest.py": _LOADER,
     "loader/resolve.py": _LOADER,
     "replay/trace.py": ("tests/unit/replay",),

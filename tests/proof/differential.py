@@ -25,7 +25,7 @@ from pbs.isa.disassembler import disassemble
 from pbs.isa.program import Program
 from pbs.isa.table import ROWS
 from pbs.loader import Image
-from pbs.loader.load import make_image
+from pbs.loader.loading import make_image
 from pbs.vm import layout, reference
 from pbs.vm.exact_words import ExactWords
 from pbs.vm.machine import Input

@@ -32,7 +32,7 @@ from pbs.isa import container
 from pbs.isa.program import Program
 from pbs.loader import Image, assemble, load
 from pbs.loader.cartridge import decode_cartridge, encode_cartridge, read_directory
-from pbs.loader.load import load_cartridge
+from pbs.loader.loading import load_cartridge
 from pbs.loader.manifest import parse_manifest
 from pbs.replay import Trace, record, replay
 from pbs.vm import Machine, Snapshot, Status, layout

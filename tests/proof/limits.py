@@ -29,7 +29,7 @@ from tests.support.compare import CONFIGURATIONS, dump, machine_on
 from .checks import Disproved, Fault, Figures, Scale, patched
 from .limit_cases import Case, cases, files, loop
 
-loading, limiting = import_module("pbs.loader.load"), import_module("pbs.contract.limits")
+loading, limiting = import_module("pbs.loader.loading"), import_module("pbs.contract.limits")
 _LOG_LIMIT = layout.DEVICE + LOG_LIMIT
 
 SHARDS = {Scale.TEST: 1, Scale.SOAK: 2}

@@ -102,7 +102,7 @@ def findings(tmp_path, monkeypatch):
     """Code and subject of everything that is wrong with a cartridge: the same in both forms, and twice."""
 
     def found(parts, **more):
-        monkeypatch.setattr(sys.modules["pbs.loader.load"], "Image", _no_image)  # the name leads to the function
+        monkeypatch.setattr(sys.modules["pbs.loader.loading"], "Image", _no_image)
         texts, lists = set(), []
         folder = parts.write(tmp_path / f"cart{len(list(tmp_path.iterdir()))}")
         for source in (folder, folder, parts.flat, parts.flat):

@@ -351,7 +351,7 @@ def test_nothing_is_verified_while_something_before_is_wrong(parts, findings, mo
         raise AssertionError("verified")
 
     many_faults(parts)
-    monkeypatch.setattr(sys.modules["pbs.loader.load"], "verify", verify)
+    monkeypatch.setattr(sys.modules["pbs.loader.loading"], "verify", verify)
     assert findings(parts) == STAGES
 
 
