@@ -70,6 +70,7 @@ CHECKS: Mapping[str, tuple[str, str]] = {
     "determinism": ("R11", "nothing around the machine reaches the game"),
     "rollback": ("R12-R13", "a snapshot is the whole state"),
     "limits": ("R24", "limits are met at the same place everywhere, and hold"),
+    "batches": ("batches", "a slot of a batch does what a single machine does"),
     "planted": ("planted faults", "each harness finds the fault that it is there for"),
 }
 
