@@ -42,8 +42,29 @@ _Name = c.PascalString(c.Int8ul, "utf8")
 _Text = c.PascalString(c.Int16ul, "utf8")
 _SlotTypes8 = c.PrefixedArray(c.Int8ul, c.Int32ul)
 _SlotTypes16 = c.PrefixedArray(c.Int16ul, c.Int32ul)
-_Names16 = c.PrefixedArray(c.Int16ul, _Name)
-_Names32 = c.PrefixedArray(c.Int32ul, _Name)
+
+
+class _Names(c.Subconstruct):  # type: ignore[misc]  # construct has no types
+    """A count and so many names, read without a construct for each: a file with names for people is mostly these."""
+
+    def __init__(self, count: Any) -> None:
+        super().__init__(c.PrefixedArray(count, _Name))
+        self.count_bytes = count.sizeof()
+
+    def _parse(self, stream: Any, _context: Any, path: Any) -> list[str]:
+        count = int.from_bytes(c.stream_read(stream, self.count_bytes, path), "little")
+        read = stream.read
+        names = []
+        for _ in range(count):
+            size = read(1)
+            name = read(size[0]) if size else b""
+            if not size or len(name) != size[0]:
+                raise c.StreamError("a name is cut short", path=path)
+            names.append(name.decode("utf8"))
+        return names
+
+
+_Names16, _Names32 = _Names(c.Int16ul), _Names(c.Int32ul)
 
 
 def _table(row: Any) -> Any:

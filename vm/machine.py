@@ -16,6 +16,7 @@ from ..isa.traps import Trap
 from ..isa.types import BOOL, FLOAT, SlotType, is_ref
 from ..loader.image import Image
 from . import layout
+from .elements import elements
 from .image_tables import tables_of
 from .inputs import NO_INPUT, Input
 from .kernels import coroutines, heap
@@ -99,7 +100,7 @@ class Machine:
 
     def _place_strings(self, state: memoryview, tables: memoryview) -> None:
         """String constants are the first objects, in the order of the constants, and stay."""
-        raw = state.cast("B")
+        raw = elements(state, "B")
         for constant in self.image.program.constants:
             if isinstance(constant.value, bytes):
                 slot_type = constant.slot_type(self.image.program.types)
@@ -282,7 +283,8 @@ class Machine:
     def screen(self) -> npt.NDArray[np.uint16]:
         """A copy of the screen that is shown: shape (180, 320), RGB565."""
         first = 4 * int(self.state[layout.AT_PIXELS]) + SCREEN * int(self.state[layout.DEVICE + FRONT])
-        return self.state.view(np.uint16)[first : first + SCREEN].reshape(HEIGHT, WIDTH).copy()
+        pixels = self.state.astype("<i8", copy=False).view("<u2")
+        return pixels[first : first + SCREEN].reshape(HEIGHT, WIDTH).astype(np.uint16)
 
 
 def _is_word(word: int, slot_type: SlotType) -> bool:

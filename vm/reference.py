@@ -7,7 +7,6 @@ failed check is a mistake of ours, never of the guest, and crashes as InternalEr
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -41,6 +40,7 @@ from ..isa.typing import immediate_operands, in_slot, storage
 from ..loader.image import Image
 from ..verifier import Block, FunctionFacts
 from . import layout
+from .elements import elements
 from .exact_words import MASK, ExactWords, Trapped, bits_float, float_bits, signed
 from .host_log import mix
 from .image_tables import constant_handle, place, tables_of
@@ -96,9 +96,9 @@ class Reference(ExactWords):
         self.tables: memoryview[int] = tables_of(image).data
         raw = self.state.cast("B")
         at, size = int(state[layout.AT_HEAP]) * 8, int(state[layout.HEAP_LIMIT]) * 8
-        self.heap_bytes = raw[at : at + size]
-        self.heap = self.heap_bytes.cast("Q")
-        self.heap_floats = self.heap_bytes.cast("d")
+        self.heap_bytes: memoryview[int] = elements(self.state, "B")[at : at + size]
+        self.heap = raw[at : at + size].cast("Q")
+        self.heap_floats = raw[at : at + size].cast("d")
         at, size = int(state[layout.AT_GLOBALS]) * 8, max(int(state[layout.GLOBAL_COUNT]), 1) * 8
         self.globals = raw[at : at + size].cast("Q")
         self.global_floats = raw[at : at + size].cast("d")
@@ -613,8 +613,7 @@ def _kernels() -> Mapping[str, Any]:
 
 
 def _hash128(state: memoryview, at: int, words: int, to: int) -> int:
-    data = state[at : at + words] if sys.byteorder == "little" else np.array(state[at : at + words], "<i8").data
-    digest = xxhash.xxh3_128_intdigest(data)
+    digest = xxhash.xxh3_128_intdigest(np.asarray(state[at : at + words]).astype("<i8", copy=False).data)
     state[to], state[to + 1] = signed(digest & MASK), signed(digest >> 64)
     return 0
 

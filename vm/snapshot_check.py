@@ -39,6 +39,7 @@ from ..isa.table import Flow
 from ..isa.types import BOOL, BYTE, FLOAT, ArrayType, CoroutineType, RecordType, SlotType, is_ref, ref_to
 from ..loader.image import Image
 from . import layout
+from .elements import elements
 from .image_tables import layout_of_closure, layout_of_type
 from .kernels.heap import LAYOUT_MASK, canonical
 
@@ -132,7 +133,7 @@ class _Checker:
     def _log(self) -> None:
         used = self.state[layout.DEVICE + LOG_USED]
         at = 8 * self.state[layout.AT_LOG]
-        log = self.state.cast("B")[at : at + (used + 7) // 8 * 8]
+        log = elements(self.state, "B")[at : at + (used + 7) // 8 * 8]
         position = 0
         while position < used:
             _require(position + ENTRY_HEADER <= used, "a log entry is cut short")
@@ -197,7 +198,7 @@ class _Checker:
             _require(is_string and length == len(value) and generation == 1, "a string constant is another object")
 
     def _heap(self) -> None:
-        heap, raw = self.state[layout.AT_HEAP], self.state.cast("B")
+        heap, raw = self.state[layout.AT_HEAP], elements(self.state, "B")
         for entry in self.state[self.state[layout.AT_HEAP_ORDER] :][: self.word(layout.LIVE_COUNT)]:
             offset, length, object_layout, _ = self._object(entry)
             kind, at = self.types_by_layout[object_layout], heap + offset

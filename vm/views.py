@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ..host.bitmap import Bitmap
 from ..host.coroutine import ROW_WORDS
 from ..host.devices import DEVICE_WORDS, SCREEN, VIEWS
+from .elements import SIZES, elements
 from .layout import (
     AT_HEAP,
     AT_LOG,
@@ -65,14 +66,14 @@ def spans(state: npt.NDArray[np.int64], assets: AssetMemory) -> dict[str, tuple[
 
 
 _FORMATS: dict[str, Literal["q", "H", "B"]] = {"int64": "q", "uint16": "H", "uint8": "B"}
-_SIZES = {"int64": 8, "uint16": 2, "uint8": 1}
 
 
-def plain_views(state: npt.NDArray[np.int64], assets: AssetMemory) -> Mapping[str, memoryview]:
-    """Every view as a memoryview."""
+def plain_views(state: npt.NDArray[np.int64], assets: AssetMemory) -> Mapping[str, Any]:
+    """Every view as a memoryview, or as what is one to its readers."""
     views = {}
     for name, (array, first, count) in spans(state, assets).items():
-        kind = VIEWS[name]
-        raw = memoryview(array.data).cast("B") if array.size else memoryview(b"")
-        views[name] = raw[first : first + count * _SIZES[kind]].cast(_FORMATS[kind])
+        kind = _FORMATS[VIEWS[name]]
+        found = elements(array.data, kind) if array.dtype == np.int64 else array.data
+        start = first // SIZES[kind]
+        views[name] = found[start : start + count]
     return views

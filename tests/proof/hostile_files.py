@@ -89,6 +89,9 @@ class File:
     is_small: bool = False
     more: tuple[str, ...] = ()  # ways to change a byte besides the one, at Scale.TEST
     once: tuple[tuple[int, int, int], ...] = ()  # changed in one way only, at every scale
+    sparse: tuple[
+        tuple[int, int, int], ...
+    ] = ()  # where every byte of another file is changed, and only some of this one
 
     def is_once(self, at: int) -> bool:
         """Whether this byte is changed in one way only, at every scale."""
@@ -99,8 +102,8 @@ class File:
         at = 0
         while at < len(self.data):
             yield at
-            step = next((step for first, end, step in self.steps if first <= at < end), 1)
-            at += step if scale is Scale.TEST else 1
+            steps = self.steps if scale is Scale.TEST else self.sparse
+            at += next((step for first, end, step in steps if first <= at < end), 1)
 
 
 def check(scale: Scale, shard: int, shards: int) -> Figures:
@@ -174,12 +177,15 @@ def _said(what: str) -> Iterator[None]:
 # ---- what is accepted
 
 
-def _plays(image: Image, on_both: bool, prepare: Callable[[Machine], None] = lambda _: None) -> None:
+def _engines(image: Image) -> Callable[[str], Machine]:
+    return lambda engine: Machine(image, engine=engine)
+
+
+def _plays(start: Callable[[str], Machine], on_both: bool) -> None:
     """It is an image like any other: some frames of it, on the engine that checks before the one that does not."""
     seen = []
     for engine in ("reference", "interpreter") if on_both else ("interpreter",):
-        machine = Machine(image, engine=engine)
-        prepare(machine)
+        machine = start(engine)
         results = []
         while len(results) < FRAMES and not machine.ended and not machine.in_frame:
             result = machine.run_frame(ticks=TICKS, budget=BUDGET)
@@ -200,7 +206,7 @@ def _program(limits: Any) -> Callable[[bytes, bool, bool], None]:
                 raise Disproved("written again it is another file")
             nameless = replace(image.program, debug=None)
             if nameless not in played:
-                _plays(image, on_both)
+                _plays(_engines(image), on_both)
                 played.add(nameless)
 
     return take
@@ -215,7 +221,7 @@ def _cart(data: bytes, play: bool, on_both: bool) -> None:
         raise Disproved("written again it is another file")
     image = load_cartridge(cartridge)
     if play:
-        _plays(image, on_both)
+        _plays(_engines(image), on_both)
 
 
 def _read_trace(data: bytes, _play: bool, _on_both: bool) -> None:
@@ -242,16 +248,21 @@ def _replayed(good: Trace, image: Image) -> Callable[[bytes, bool, bool], None]:
 
 
 def _snapshot(image: Image) -> Callable[[bytes, bool, bool], None]:
+    """Every snapshot goes to the same machines, wherever the one before it left them."""
+    machines = cache(_engines(image))
+
     def take(data: bytes, play: bool, on_both: bool) -> None:
         given = Snapshot.read(data, image)
 
-        def restored(machine: Machine) -> None:
+        def restored(engine: str) -> Machine:
+            machine = machines(engine)
             machine.restore(given)
             if bytes(machine.snapshot()) != data:
                 raise Disproved("taken again it is another snapshot")
+            return machine
 
         if play:
-            _plays(image, on_both, restored)
+            _plays(restored, on_both)
 
     return take
 
@@ -260,7 +271,7 @@ def _in_cartridge(members: dict[str, bytes]) -> Callable[[bytes, bool, bool], No
     def take(data: bytes, play: bool, on_both: bool) -> None:
         image = load(encode_cartridge({**members, manifests.NAME: data}))
         if play:
-            _plays(image, on_both)
+            _plays(_engines(image), on_both)
 
     return take
 
@@ -284,7 +295,7 @@ def _manifest(name: str, data: bytes, wanted: str, counted: Counter[str]) -> Non
             raise Disproved("it means something else")
         if wanted == manifests.AS_JSON and repr(strict_yaml.parse(data)) != repr(json.loads(data)):
             raise Disproved("another reader reads something else")
-        _plays(image, True)
+        _plays(_engines(image), True)
 
     with _said(f"manifest: {name}"):
         code = _outcome(File(name=name, kind="manifest", data=data, take=take), data, True, True)
@@ -335,6 +346,7 @@ def _files_of(name: str) -> Iterator[File]:
         is_small=small,
         steps=(*drawn, (2048, pixels, 1 if small else 29)),
         once=drawn,
+        sparse=() if small else drawn,
     )
     yield File(
         name=f"{name} program",

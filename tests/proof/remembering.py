@@ -5,6 +5,7 @@ Only pure functions are remembered, by all that they look at; a fault planted in
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
@@ -15,6 +16,7 @@ from pbs.isa import container
 from pbs.isa.code import decode_code
 from pbs.isa.program import Program
 from pbs.loader import cartridge, resolve
+from pbs.replay import trace
 
 from .checks import patched
 
@@ -32,12 +34,31 @@ def remembering() -> Iterator[None]:
             (container, "encode_debug", lru_cache(64)(container.encode_debug)),
             (resolve, "decode_code", decoded),
             (verifier, "decode_code", decoded),
+            (trace, "_Header", _Header(trace._Header)),
             (cartridge, "parse_manifest", lru_cache(64)(cartridge.parse_manifest)),
             (verifier, "check_structure", _structure(verifier.check_structure)),
             (verifier, "_Function", _functions(verifier._Function)),
         ):
             patches.enter_context(patched(where, name, made))
         yield
+
+
+class _Header:
+    """The header of a trace: everything is there before any of it is read."""
+
+    def __init__(self, layout: Any) -> None:
+        self.layout = layout
+        self.read = lru_cache(64)(lambda data: self._read(io.BytesIO(data)))
+        self.build = layout.build
+
+    def _read(self, stream: io.BytesIO) -> tuple[Any, int]:
+        return self.layout.parse_stream(stream), stream.tell()
+
+    def parse_stream(self, stream: io.BytesIO) -> Any:
+        """As the layout does."""
+        found, end = self.read(stream.getvalue())
+        stream.seek(end)
+        return found
 
 
 def _by_section(read: Callable[..., Any]) -> Callable[..., Any]:

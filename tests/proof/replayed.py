@@ -14,9 +14,9 @@ from pathlib import Path
 def main(job: dict) -> None:
     """Do a job: replay, or copy the native core to a cache folder of its own."""
     sys.path.insert(0, job["source"])
-    from pbs.vm import target
-
     if job["target"]:
+        from pbs.vm import target
+
         ours = target.target()
         cpu, level = job["target"]
         target.aim(target.Target(cpu=cpu or ours.cpu, features="" if cpu else ours.features, level=level))
