@@ -266,6 +266,7 @@ def long_run(name: str, frames: int, *, bounded: bool) -> Mapping[str, int]:
     straight, other = Machine(image, seed=frames), Machine(image, seed=frames)
     done = rollbacks = 0
     settled: tuple[int, int] | None = None
+    kept: dict[str, int] = {}
     while done < frames:
         inputs = rng.choices(pool, k=min(rng.randrange(1, 2 * STRETCH), frames - done))
         before = other.snapshot()
@@ -282,7 +283,8 @@ def long_run(name: str, frames: int, *, bounded: bool) -> Mapping[str, int]:
         memory, files = (now - then for now, then in zip(_held(), settled, strict=True))
         if memory > GROWTH_BYTES or files > 0:
             raise Disproved(f"{name}: {frames} frames took {memory} bytes and {files} open files that they keep")
-    return {"frames of long runs": done, "rollbacks of long runs": rollbacks}
+        kept = {"bytes kept by long runs": max(memory, 0)}
+    return {"frames of long runs": done, "rollbacks of long runs": rollbacks, **kept}
 
 
 def _held() -> tuple[int, int]:
