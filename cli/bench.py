@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from ..contract import UsageError
+from ..contract import PbsError, UsageError
+from ..contract.diagnostics import text
 from .options import JSON
-from .output import keep_apart, print_json, say, write_output
+from .output import complain, keep_apart, print_json, say, write_output
 
 ROUNDS = click.option(
     "--rounds", type=click.IntRange(1, 1000), default=5, show_default=True, help="How often each is timed, in turn."
@@ -84,6 +85,54 @@ def peers(
         write_output(chart, report.chart(result, kind), as_json=as_json)
     _show(result, report.lines(result), as_json=as_json)
     return 0
+
+
+@command.command("compare")
+@click.argument("a")
+@click.argument("b")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 100_000),
+    default=5.0,
+    show_default=True,
+    help="Per cent that B may be slower.",
+)
+@click.option("--repository", metavar="DIR", default=".", help="Where git revisions are looked up; without it, here.")
+@ENGINE
+@SIZE
+@click.option(
+    "--rounds", type=click.IntRange(5, 1000), default=15, show_default=True, help="How often each is timed, in turn."
+)
+@JSON
+def compare(
+    a: str,
+    b: str,
+    names: tuple[str, ...],
+    threshold: float,
+    repository: str,
+    engine: str,
+    size: str | None,
+    rounds: int,
+    as_json: bool,
+) -> int:
+    """Time release B against release A, on kernels and cartridges, or on those that are named.
+
+    A release is a wheel (FILE.whl), a git revision, a version (==0.1.0), a Python that has PBS (its file, or the folder of
+    its environment), or `installed`. Where results, cycles or any frame's digest differ nothing is compared, and the exit
+    code is 6. It is 8 where B is slower: where a whole 95 % interval lies beyond the threshold.
+    """
+    from ..bench.compare import report
+
+    result = report.run(
+        (a, b), names, repository=Path(repository), engine=engine, size=size, rounds=rounds, threshold=threshold / 100
+    )
+    _show(result, report.lines(result), as_json=as_json)
+    if not result["slower"]:
+        return 0
+    error = PbsError("release_slower", subject=b, details={"where": ", ".join(result["slower"])})
+    complain(f"pbs: {text(error)}")
+    return error.exit_code
 
 
 @command.command("page")

@@ -1,7 +1,8 @@
 """The way in: finds the verb, runs it, and turns whatever happens into an exit code.
 
 Verbs are imported when they are used, so that `pbs --help`, `verify`, `asm` and `inspect` load no compiler. Exit codes:
-0 ok, 1 trap, 2 usage, 3 rejected, 4 limit, 5 storage, 6 diverged, 7 denied, 70 internal; 130 after Ctrl-C, as shells expect.
+0 ok, 1 trap, 2 usage, 3 rejected, 4 limit, 5 storage, 6 diverged, 7 denied, 8 slower, 70 internal; 130 after
+Ctrl-C, as shells expect.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ class Family(Enum):
     LIMIT = "limit"  # a declared limit was reached
     STORAGE = "storage"  # files and streams of the host
     DIVERGED = "diverged"  # a replay did not repeat what was recorded
+    SLOWER = "slower"  # a comparison found what it was to guard against
     DENIED = "denied"  # gate, activation, capability
     INTERRUPTED = "interrupted"  # by the person or the system
     INTERNAL = "internal"  # our bug
@@ -45,6 +46,7 @@ _EXIT_CODES = {
     Family.LIMIT: 4,
     Family.STORAGE: 5,
     Family.DIVERGED: 6,
+    Family.SLOWER: 8,
     Family.DENIED: 7,
     Family.INTERRUPTED: 130,
     Family.INTERNAL: 70,

@@ -18,7 +18,7 @@ from . import context, layout
 from .encode import RECORD, Code, encode
 from .image_tables import tables_of
 from .native import Core, core
-from .stretch import Stretch
+from .stretch import ARGUMENTS, Stretch
 from .views import AssetMemory, asset_memory, spans
 from .workers import Workers
 
@@ -136,7 +136,7 @@ class Interpreter:
         jobs = np.zeros((len(stretch.slots), context.JOB_WORDS), np.int64)
         jobs[:, context.JOB_ENTRY] = native.run_frames_address
         jobs[:, context.JOB_CONTEXT] = [engines[slot].address for slot in stretch.slots.tolist()]
-        jobs[:, context.JOB_GIVEN : context.JOB_GIVEN + 6] = stretch.addresses()
+        stretch.write_arguments(jobs[:, context.JOB_GIVEN : context.JOB_GIVEN + ARGUMENTS])
         taken = np.array([0, len(jobs)], np.int64)
         workers.run(partial(native.run_jobs, jobs.ctypes.data, taken.ctypes.data), len(jobs))
         stretch.done[:] = jobs[:, context.JOB_RESULT]

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 Words = npt.NDArray[np.int64]
+ARGUMENTS = 6  # of `run_frames`, behind the views
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,18 +30,17 @@ class Stretch:
     log_room: int
     done: Words
 
-    def addresses(self) -> Words:
-        """The arguments of `run_frames` behind the views, arrays as addresses: (m, 6)."""
-        inputs = self.slots if len(self.inputs) > 1 else 0
-        columns = (
-            self.inputs.ctypes.data + self.inputs.strides[0] * inputs + self.inputs.strides[1] * self.first,
-            self.count,
-            self.ticks,
-            self.report.ctypes.data + self.report.strides[0] * self.slots + self.report.strides[1] * self.first,
-            self.log.ctypes.data + self.log.strides[0] * np.arange(len(self.slots)),
-            self.log_room,
-        )
-        return np.stack(np.broadcast_arrays(*columns), axis=1).astype(np.int64)
+    def write_arguments(self, to: Words) -> None:
+        """The arguments of `run_frames` behind the views, arrays as addresses, to (m, ARGUMENTS) words."""
+        inputs, report = self.inputs, self.report
+        to[:, 0] = inputs.ctypes.data + inputs.strides[1] * self.first
+        if len(inputs) > 1:
+            to[:, 0] += inputs.strides[0] * self.slots
+        to[:, 1] = self.count
+        to[:, 2] = self.ticks
+        to[:, 3] = report.ctypes.data + report.strides[0] * self.slots + report.strides[1] * self.first
+        to[:, 4] = self.log.ctypes.data + self.log.strides[0] * np.arange(len(self.slots))
+        to[:, 5] = self.log_room
 
     def of(self, number: int) -> tuple[memoryview, int, memoryview, memoryview]:
         """The inputs, count, report and log of a machine, as plain Python takes them."""

@@ -107,7 +107,7 @@ def test_what_a_person_typed_reaches_the_terminal_without_its_control_characters
 ERRORS = [
     (UsageError("usage"), 2), (Rejected("file_missing"), 3), (Rejected("program_invalid"), 3), (Rejected("isa_unsupported"), 3),
     (LimitReached("frame_unfinished"), 4), (StorageError("file_unwritable"), 5), (Diverged("replay_diverged"), 6),
-    (Denied("cache_untrusted"), 7), (PbsError("trap"), 1), (Interrupted("interrupted"), 130),
+    (Denied("cache_untrusted"), 7), (PbsError("release_slower"), 8), (PbsError("trap"), 1), (Interrupted("interrupted"), 130),
 ]  # fmt: skip
 
 

@@ -182,7 +182,7 @@ def planted() -> list[Fault]:
     """Faults of batches that this check must find."""
     return [
         Fault("slots share a part of their states", patched(batch, "_side_by_side", _overlapping)),
-        Fault("every slot gets the inputs of slot 0", patched(Stretch, "addresses", _first_inputs)),
+        Fault("every slot gets the inputs of slot 0", patched(Stretch, "write_arguments", _first_inputs)),
         Fault("every slot gets the seed of slot 0", patched(batch, "_seeds", _first_seed)),
         Fault("a reset keeps the random numbers", patched(batch, "seed_random", lambda _device, _seed: None)),
         Fault("a trap stops all slots", patched(Batch, "ended", property(_any_ended))),
@@ -196,10 +196,9 @@ def _overlapping(n: int, words: int) -> npt.NDArray[np.int64]:
     return np.lib.stride_tricks.as_strided(room, (n, words), (room.strides[0] - 8 * shared, 8))
 
 
-def _first_inputs(stretch: Stretch) -> npt.NDArray[np.int64]:
-    addresses = _ADDRESSES(stretch)
-    addresses[:, 0] = addresses[0, 0]
-    return addresses
+def _first_inputs(stretch: Stretch, to: npt.NDArray[np.int64]) -> None:
+    _WRITE_ARGUMENTS(stretch, to)
+    to[:, 0] = to[0, 0]
 
 
 def _first_seed(seed: Any, n: int) -> list[int]:
@@ -217,4 +216,5 @@ def _other_logs(stretch: Stretch, logs: dict[int, bytes]) -> None:
         logs[slot] = logs.get(slot, b"") + data[:-1] + bytes([data[-1] ^ 1])
 
 
-_SIDE_BY_SIDE, _SEEDS, _KEEP_LOGS, _ADDRESSES = batch._side_by_side, batch._seeds, batch._keep_logs, Stretch.addresses
+_SIDE_BY_SIDE, _SEEDS, _KEEP_LOGS = batch._side_by_side, batch._seeds, batch._keep_logs
+_WRITE_ARGUMENTS = Stretch.write_arguments

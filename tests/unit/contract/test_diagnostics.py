@@ -31,7 +31,7 @@ CODES = list(registry())
 # docs/machine.md, command line.
 EXIT_CODES = {
     "trap": 1, "usage": 2, "malformed": 3, "invalid": 3, "incompatible": 3,
-    "limit": 4, "storage": 5, "diverged": 6, "denied": 7, "interrupted": 130, "internal": 70,
+    "limit": 4, "storage": 5, "diverged": 6, "slower": 8, "denied": 7, "interrupted": 130, "internal": 70,
 }  # fmt: skip
 
 # R004-24 names the first of the stable codes; they belong to these families for ever.
