@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any, NamedTuple
 
 from .table import BY_OPCODE, Instruction
@@ -36,15 +37,21 @@ def decode_code(code: bytes) -> list[Decoded]:
     instructions: list[Decoded] = []
     append, new = instructions.append, tuple.__new__  # this is run for every instruction of every program
     pc, end = 0, len(code)
-    while pc < end:
-        if pc + 2 > end:
-            raise CodeProblem("instruction_truncated", pc, instructions)
-        opcode = code[pc] | code[pc + 1] << 8
-        row = BY_OPCODE.get(opcode)
-        if row is None:
-            raise CodeProblem("opcode_unknown", pc, instructions, opcode)
-        if pc + row.size > end:
-            raise CodeProblem("instruction_truncated", pc, instructions, opcode)
-        append(new(Decoded, (pc, row, row.unpack(code, pc + 2))))
-        pc += row.size
+    try:
+        while pc < end:
+            row, size, unpack = _READING[code[pc] | code[pc + 1] << 8]
+            append(new(Decoded, (pc, row, unpack(code, pc + 2) if unpack else ())))
+            pc += size
+    except (IndexError, KeyError, struct.error):
+        raise _problem(code, pc, instructions) from None
     return instructions
+
+
+_READING = {row.opcode: (row, row.size, row.unpack if row.immediates else None) for row in BY_OPCODE.values()}
+
+
+def _problem(code: bytes, pc: int, before: list[Decoded]) -> CodeProblem:
+    if pc + 2 > len(code):
+        return CodeProblem("instruction_truncated", pc, before)
+    opcode = code[pc] | code[pc + 1] << 8
+    return CodeProblem("instruction_truncated" if opcode in BY_OPCODE else "opcode_unknown", pc, before, opcode)

@@ -76,7 +76,7 @@ class FunctionTyping:
 
     def apply(self, row: Instruction, immediates: tuple[Any, ...], stack: Stack) -> Resolved:
         """Change `stack` as the instruction would. Raises TypeProblem."""
-        return _RULES[row.opcode](self, immediates, stack)
+        return RULES[row.opcode](self, immediates, stack)
 
     # pieces that rules share
 
@@ -100,7 +100,7 @@ class FunctionTyping:
 
     def take(self, stack: Stack, wanted: SlotType) -> None:
         """Take off a value that fits `wanted`."""
-        got = self.pop(stack)
+        got = stack.pop() if stack else self.pop(stack)
         if got != wanted and not (got == NULL and wanted >= FIRST_REF):
             raise self.mismatch(wanted, got)
 
@@ -182,18 +182,23 @@ def _numeric(row: Instruction) -> Rule:
     int_result, float_result = (BOOL, BOOL) if tests else (INT, FLOAT)
     compares_anything = row.effect.startswith("same")
 
+    int_form, float_form = (on_ints, 0), (on_floats, 0)
+
     def unary(t: FunctionTyping, _: tuple[Any, ...], stack: Stack) -> Resolved:
         got = t.pop(stack)
         if got not in (INT, FLOAT):
             raise t.mismatch("a number", got)
         stack.append(got)
-        return (on_ints if got == INT else on_floats, 0)
+        return int_form if got == INT else float_form
 
     def binary(t: FunctionTyping, _: tuple[Any, ...], stack: Stack) -> Resolved:
         b, a = t.pop(stack), t.pop(stack)
-        if a == INT and b == INT:
+        if a == b == INT:
             stack.append(int_result)
-            return (on_ints, 0)
+            return int_form
+        if a == b == FLOAT:
+            stack.append(float_result)
+            return float_form
         if a <= FLOAT and b <= FLOAT:  # int is 0, float is 1
             stack.append(float_result)
             return (on_floats, (a == INT) | (b == INT) << 1)
@@ -202,7 +207,7 @@ def _numeric(row: Instruction) -> Rule:
         if not (a == b == BOOL or (is_ref(a) and is_ref(b) and (a == b or NULL in (a, b)))):
             raise t.mismatch(a, b)
         stack.append(BOOL)
-        return (on_ints, 0)
+        return int_form
 
     return unary if len(on_ints.takes) == 1 else binary
 
@@ -571,7 +576,7 @@ def _rule(row: Instruction) -> Rule:
     return _exact(row)
 
 
-_RULES: Mapping[int, Rule] = {row.opcode: _rule(row) for row in ROWS}
+RULES: Mapping[int, Rule] = {row.opcode: _rule(row) for row in ROWS}
 
 
 def immediate_operands(program: Program, row: Instruction, immediates: tuple[Any, ...]) -> tuple[int, ...]:

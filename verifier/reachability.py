@@ -1,17 +1,32 @@
-"""Which functions may make their coroutine wait or the machine end."""
+"""Which instructions decide about the flow, and which functions may make their coroutine wait or the machine end."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from ..isa.code import Decoded
 from ..isa.program import Program
-from ..isa.table import Flow
+from ..isa.table import ROWS, Flow, Instruction
 
 STOPPING = frozenset({"FRAME_SYNC", "YIELD", "SLEEP", "HALT"})
 
+# Opcodes of the instructions that a function's flow, blocks and costs depend on. All others only change the stack, at their cost.
+NOTABLE = frozenset(
+    row.opcode
+    for row in ROWS
+    if row.metered or row.ends_block or row.jumps or row.flow is Flow.HOST or row.name in STOPPING
+)
 
-def may_stop_functions(program: Program, code: Sequence[Sequence[Decoded]]) -> frozenset[int]:
+
+class Notable(NamedTuple):
+    """One of them: its position in its function."""
+
+    position: int
+    row: Instruction
+    immediates: tuple[Any, ...]
+
+
+def may_stop_functions(program: Program, code: Sequence[Sequence[Notable]]) -> frozenset[int]:
     """Functions that contain such an instruction or may call one that does. A closure call may reach every closure function.
 
     Spawning does not count: the new coroutine waits by itself. Linear in the size of the code.
@@ -20,14 +35,13 @@ def may_stop_functions(program: Program, code: Sequence[Sequence[Decoded]]) -> f
     closure_callers: list[int] = []
     stopping: list[int] = []
     for index, instructions in enumerate(code):
-        rows = {decoded.row.name for decoded in instructions}
-        if rows & STOPPING:
+        if any(row.name in STOPPING for _, row, _ in instructions):
             stopping.append(index)
-        if any(decoded.row.flow is Flow.CALL_CLOSURE for decoded in instructions):
+        if any(row.flow is Flow.CALL_CLOSURE for _, row, _ in instructions):
             closure_callers.append(index)
-        for decoded in instructions:
-            if decoded.row.flow is Flow.CALL:
-                callers.setdefault(decoded.immediates[0], []).append(index)
+        for _, row, immediates in instructions:
+            if row.flow is Flow.CALL:
+                callers.setdefault(immediates[0], []).append(index)
     found = set(stopping)
     while stopping:
         index = stopping.pop()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
+from itertools import accumulate, compress
 
 from ..contract import Diagnostic, Place, Rejected
 from ..contract.versions import parse_version
@@ -16,9 +17,9 @@ from ..isa.program import Program
 from ..isa.structure import check_structure
 from ..isa.table import ROWS, Flow
 from ..isa.types import FIRST_REF, NULL, SlotType, Type
-from ..isa.typing import FunctionTyping, Resolved, TypeProblem
+from ..isa.typing import RULES, FunctionTyping, Resolved, TypeProblem
 from .facts import LOCALS_PER_CYCLE, MAX_BLOCK_CYCLES, Block, Facts, FunctionFacts, HostCall, HostCalls
-from .reachability import may_stop_functions
+from .reachability import NOTABLE, Notable, may_stop_functions
 
 MAX_FINDINGS = 20
 WORK_PER_BYTE = 64
@@ -51,7 +52,7 @@ def verify(program: Program, services: HostCalls, intrinsics: HostCalls) -> Fact
             if len(findings) == MAX_FINDINGS:
                 break
     if not findings:
-        stopping = may_stop_functions(program, [f.instructions for f in functions])
+        stopping = may_stop_functions(program, [f.notable for f in functions])
         findings += _check_exports(program, stopping)
     if findings:
         raise Rejected("program_invalid", findings=findings[:MAX_FINDINGS])
@@ -117,11 +118,18 @@ class _Function:
             program, self.function, calls.service_signatures, calls.intrinsic_signatures, found
         )
         self.instructions = self._decode()
-        self.position = {decoded.pc: i for i, decoded in enumerate(self.instructions)}
+        self.position = {decoded[0]: i for i, decoded in enumerate(self.instructions)}
+        self.notable = [
+            Notable(i, row, immediates)
+            for i, (_, row, immediates) in enumerate(self.instructions)
+            if row.opcode in NOTABLE
+        ]
         self._check_shape()
         self.called = self._host_calls()
         self.costs = self._costs()
-        self.starts = self._leaders()
+        self.paid = [0, *accumulate(self.costs)]  # by all instructions before each
+        self.firsts = self._leaders()
+        self.ends = [*self.firsts[1:], len(self.instructions)]
         self.entry: dict[int, Stack] = {}  # operand types at the start of a block, by position
         self.resolved: list[Resolved | None] = [None] * len(self.instructions)
         self.deepest = 0
@@ -154,7 +162,8 @@ class _Function:
         return instructions
 
     def _check_shape(self) -> None:
-        for i, (_, row, immediates) in enumerate(self.instructions):
+        everything = (Notable(i, row, immediates) for i, (_, row, immediates) in enumerate(self.instructions))
+        for i, row, immediates in everything if self.too_new else self.notable:
             if row.opcode in self.too_new:
                 raise self.refuse("instruction_too_new", i, self.too_new[row.opcode], self.program.meta.isa)
             if row.jumps and immediates[0] not in self.position:
@@ -165,7 +174,7 @@ class _Function:
     def _host_calls(self) -> dict[int, HostCall]:
         """What is called, by position. An unknown service is found later, on the way."""
         calls = {}
-        for i, (_, row, immediates) in enumerate(self.instructions):
+        for i, row, immediates in self.notable:
             if row.flow is Flow.HOST:
                 call = (self.calls.services if row.name == "SYSCALL" else self.calls.intrinsics).get(immediates[0])
                 if call is not None:
@@ -173,17 +182,18 @@ class _Function:
         return calls
 
     def _costs(self) -> list[int]:
-        costs = [decoded.row.cycles for decoded in self.instructions]
+        costs = [row.cycles for _, row, _ in self.instructions]
         for i, call in self.called.items():
             costs[i] += call.cycles
         costs[0] += len(self.function.locals) // LOCALS_PER_CYCLE
         return costs
 
-    def _leaders(self) -> list[bool]:
+    def _leaders(self) -> list[int]:
         """Where blocks start. The rule is part of the contract: engines stop at these places and at no others."""
-        starts = [False] * (len(self.instructions) + 1)
+        count = len(self.instructions)
+        starts = bytearray(count + 1)
         starts[0] = True
-        for i, (_, row, immediates) in enumerate(self.instructions):
+        for i, row, immediates in self.notable:
             if row.metered:
                 starts[i] = True
             if row.ends_block:
@@ -193,12 +203,18 @@ class _Function:
         for i, call in self.called.items():
             if call.metered:
                 starts[i] = True
-        spent = 0
-        for i, cost in enumerate(self.costs):
-            spent = cost if starts[i] else spent + cost
-            if spent > MAX_BLOCK_CYCLES and not starts[i]:
-                starts[i], spent = True, cost
-        return starts
+        firsts = list(compress(range(count), starts))
+        for first, end in zip(firsts, [*firsts[1:], count], strict=True):
+            if self.paid[end] - self.paid[first] > MAX_BLOCK_CYCLES:
+                self._cut(starts, first, end)
+        return list(compress(range(count), starts))
+
+    def _cut(self, starts: bytearray, first: int, end: int) -> None:
+        spent = self.costs[first]
+        for i in range(first + 1, end):
+            spent += self.costs[i]
+            if spent > MAX_BLOCK_CYCLES:
+                starts[i], spent = True, self.costs[i]
 
     # ---- types
 
@@ -207,31 +223,36 @@ class _Function:
         self.entry[0] = ()
         pending = [0]
         self.queued = {0}
+        end_of = dict(zip(self.firsts, self.ends, strict=True))
         while pending:
-            position = heappop(pending)
-            self.queued.discard(position)
-            stack = list(self.entry[position])
-            while True:
-                _, row, immediates = self.instructions[position]
-                self._spend(1, position)
-                try:
-                    self.resolved[position] = self.typing.apply(row, immediates, stack)
-                except TypeProblem as problem:
-                    raise self.refuse(problem.code, position, problem.required, problem.available) from None
-                if len(stack) > self.deepest:
-                    self.deepest = len(stack)
-                    if self.deepest > self.function.max_stack:
-                        raise self.refuse("max_stack_wrong", position, str(self.deepest), str(self.function.max_stack))
-                if row.jumps:
-                    self._meet(self.position[immediates[0]], stack, position, pending)
-                if not row.falls_through:
-                    break
-                position += 1
-                if position == len(self.instructions):
-                    raise self.refuse("path_unterminated", position - 1)
-                if self.starts[position]:
-                    self._meet(position, stack, position - 1, pending)
-                    break
+            first = heappop(pending)
+            self.queued.discard(first)
+            stack, end = list(self.entry[first]), end_of[first]
+            self._apply(first, end, stack)
+            _, row, immediates = self.instructions[end - 1]
+            if row.jumps:
+                self._meet(self.position[immediates[0]], stack, end - 1, pending)
+            if row.falls_through:
+                if end == len(self.instructions):
+                    raise self.refuse("path_unterminated", end - 1)
+                self._meet(end, stack, end - 1, pending)
+
+    def _apply(self, first: int, end: int, stack: list[SlotType]) -> None:
+        """What the instructions of a block do to the stack, one after another."""
+        instructions, typing, resolved, deepest = self.instructions, self.typing, self.resolved, self.deepest
+        affordable = min(end, first + self.work_limit - self.work)
+        for position in range(first, affordable):
+            _, row, immediates = instructions[position]
+            try:
+                resolved[position] = RULES[row.opcode](typing, immediates, stack)
+            except TypeProblem as problem:
+                raise self.refuse(problem.code, position, problem.required, problem.available) from None
+            if len(stack) > deepest:
+                deepest = len(stack)
+                if deepest > self.function.max_stack:
+                    raise self.refuse("max_stack_wrong", position, str(deepest), str(self.function.max_stack))
+        self.deepest = deepest
+        self._spend(end - first, affordable)
 
     def _meet(self, target: int, stack: list[SlotType], source: int, pending: list[int]) -> None:
         """Bring `stack` to the block at `target`; if that block learns something, it is walked (again)."""
@@ -266,9 +287,8 @@ class _Function:
     def _check_result(self) -> None:
         if self.deepest != self.function.max_stack:
             raise self._refuse_at("max_stack_wrong", 0, str(self.deepest), str(self.function.max_stack))
-        for i, resolved in enumerate(self.resolved):
-            if resolved is None:
-                raise self.refuse("code_unreachable", i)
+        if None in self.resolved:
+            raise self.refuse("code_unreachable", self.resolved.index(None))
 
     # ---- facts
 
@@ -285,17 +305,14 @@ class _Function:
         )
 
     def _blocks(self) -> Sequence[Block]:
-        firsts = [i for i, starts in enumerate(self.starts[:-1]) if starts]
-        blocks = []
-        for first, last in zip(firsts, [*firsts[1:], len(self.instructions)], strict=True):
-            blocks.append(
-                Block(
-                    start=self.instructions[first].pc,
-                    end=self.instructions[last - 1].next_pc,
-                    first=first,
-                    last=last,
-                    cost=sum(self.costs[first:last]),
-                    stack=self.entry[first],
-                )
+        return [
+            Block(
+                start=self.instructions[first].pc,
+                end=self.instructions[end - 1].next_pc,
+                first=first,
+                last=end,
+                cost=self.paid[end] - self.paid[first],
+                stack=self.entry[first],
             )
-        return blocks
+            for first, end in zip(self.firsts, self.ends, strict=True)
+        ]

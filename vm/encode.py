@@ -10,10 +10,10 @@ The first two records are the end of every coroutine: a call that nobody made, a
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -23,34 +23,13 @@ from ..loader.image import Image
 from ..verifier import FunctionFacts
 from .accumulate import Held, use_accumulators
 from .image_tables import place
-from .kinds import BRANCHES, KNOWN_KINDS, Kind, Place, leaves
-from .lower import LoweredBlock, Record, lower
+from .lower import LoweredBlock, lower
+from .records import Record
+from .shapes import RECORD, shape_of
 
-RECORD = 32
-DEST, FIELDS, CONSTANT, BEHIND_COST, TARGET_COST, TARGET = 8, (10, 12, 14), 16, 24, 26, 28
-MORE_FIELDS = (16, 18, 20, 22)
 END_RECORDS = 2
 NO_SLOT = -1
-_ZEROS = (0,) * (len(FIELDS) + len(MORE_FIELDS))
 FLOAT_BANK = 1 << 32  # added to a slot held in the float accumulator
-
-
-_WITH_CONSTANT = struct.Struct("<QHHHHQHHi")
-_WITHOUT_CONSTANT = struct.Struct("<QHHHHHHHHHHi")
-
-
-def fields(kind: Kind) -> list[tuple[Place, int | None]]:
-    """The places of a kind with their offsets in the record; None for the accumulator."""
-    places = leaves(kind)
-    free = iter(FIELDS if "k" in places else FIELDS + MORE_FIELDS)
-    return [(p, CONSTANT if p == "k" else None if p == "a" else next(free)) for p in places]
-
-
-@lru_cache(KNOWN_KINDS)
-def _constant_at(kind: Kind) -> int | None:
-    """Which of a kind's operands, those in accumulators not counted, is its 64-bit constant."""
-    places = [place for place in leaves(kind) if place != "a"]
-    return places.index("k") if "k" in places else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,107 +72,106 @@ def encode(image: Image, numbers: Mapping[object, int], *, fuse: bool = True, ac
 
 
 class _Encoder:
+    """Functions one after another. Lists are beside the records, or beside the blocks."""
+
     def __init__(self, image: Image, numbers: Mapping[object, int], *, fuse: bool, accumulators: bool) -> None:
         self.image, self.numbers = image, numbers
         self.fuse, self.accumulators = fuse, accumulators
-        self.flat: list[tuple[int, Record, int]] = []  # function, record, cost of the block behind
-        self.starts: dict[int, int] = {}  # place of a block -> its first record
-        self.leader_cost: dict[int, int] = {}
-        self.held: dict[int, int] = {}
+        end = Record(shape_of(("END",)), (), 0)
+        self.records = [end] * END_RECORDS
+        self.where, self.opcodes, self.rest = ([at] * END_RECORDS for at in (0, self._first_opcode(), 0))
+        self.blocks: list[int] = []  # places
+        self.costs: list[int] = []
+        self.held: list[int] = []
+        self.firsts: list[int] = []  # records
+        self.starts: dict[int, int] = {}  # place of a block -> its position among them
+        self.behind: list[int] = []  # positions of blocks that stand behind others
 
     def run(self) -> Code:
-        end = Record(("END",), [], 0, 0)
-        self.flat += [(0, end, 0), (0, end, 0)]
-        for index, function in enumerate(self.image.facts.functions):
+        facts = self.image.facts.functions
+        for index, function in enumerate(facts):
             self._function(index, function)
-        body = b"".join(self._record(i, *row) for i, row in enumerate(self.flat))
-        count = len(self.flat)
-        leader_cost = np.full(count, -1, np.int64)
-        held = np.full(count, NO_SLOT, np.int64)
-        leaders = np.full(count, -1, np.int64)
-        for at, cost in self.leader_cost.items():
-            leader_cost[at] = cost
-        for where, at in self.starts.items():
-            leaders[at] = where
-        for at, slot in self.held.items():
-            held[at] = slot
-        blocks = sorted(self.starts)
+        count, blocks, firsts = len(self.records), np.array(self.blocks, np.int64), np.array(self.firsts, np.int64)
+        leaders, leader_cost, held = (np.full(count, nothing, np.int64) for nothing in (-1, -1, NO_SLOT))
+        leaders[firsts], leader_cost[firsts], held[firsts] = blocks, self.costs, self.held
+        entries = [self.starts[place(i, 0)] for i in range(len(facts))]
+        functions = [
+            (self.firsts[entry], self.costs[entry], f.frame_words, f.params, len(f.slots) - f.params)
+            for entry, f in zip(entries, facts, strict=True)
+        ]
         return Code(
-            records=np.frombuffer(body, np.int64).reshape(-1, RECORD // 8),
-            where=np.array([place(function, record.pc) for function, record, _ in self.flat], np.int64),
-            opcodes=np.array([self._opcode(function, record) for function, record, _ in self.flat], np.int64),
+            records=np.frombuffer(self._packed(), np.int64).reshape(-1, RECORD // 8),
+            where=np.array(self.where, np.int64),
+            opcodes=np.array(self.opcodes, np.int64),
             leaders=leaders,
-            rest=np.array([record.rest for _, record, _ in self.flat], np.int64),
+            rest=np.array(self.rest, np.int64),
             leader_cost=leader_cost,
             held=held,
-            blocks=np.array(blocks, np.int64),
-            block_records=np.array([self.starts[at] for at in blocks], np.int64),
-            functions=np.array(
-                [
-                    (self.starts[place(i, 0)], f.blocks[0].cost, f.frame_words, f.params, len(f.slots) - f.params)
-                    for i, f in enumerate(self.image.facts.functions)
-                ],
-                np.int64,
-            ),
+            blocks=blocks,
+            block_records=firsts,
+            functions=np.array(functions, np.int64),
         )
 
-    def _opcode(self, function: int, record: Record) -> int:
-        facts = self.image.facts.functions[function]
-        return int.from_bytes(facts.function.code[record.pc : record.pc + 2], "little")
+    def _first_opcode(self) -> int:
+        return self.image.facts.functions[0].instructions[0].row.opcode
 
     def _function(self, index: int, function: FunctionFacts) -> None:
-        targets = {d.immediates[0] for d in function.instructions if d.row.jumps}
-        lowered = lower(self.image, index, fuse=self.fuse)
+        instructions, first = function.instructions, len(self.records)
+        ends = (instructions[block.last - 1] for block in function.blocks)
+        targets = {immediates[0] for _, row, immediates in ends if row.jumps}
+        paid = [0, *accumulate(function.costs)]  # before each instruction
         after_call: Held | None = None
-        for low, following in zip(lowered, [*lowered[1:], None], strict=True):
-            block = low.block
-            held = after_call if self.accumulators and block.start not in targets else None
+        for low in lower(self.image, index, fuse=self.fuse):
+            block, held = low.block, None
             if self.accumulators:
+                held = after_call if block.start not in targets else None
                 use_accumulators(low.records, len(function.slots), held, low.live)
-            first = len(self.flat)
-            self.starts[place(index, block.start)] = first
-            self.leader_cost[first] = block.cost
-            if held is not None:
-                self.held[first] = held.slot + (FLOAT_BANK if held.bank == "F" else 0)
-            cost_behind = following.block.cost if following else 0
-            for record in low.records:
-                self.flat.append((index, record, cost_behind if record is low.records[-1] else 0))
-            after_call = self._returned(function, low)
+                after_call = _returned(function, low)
+            where = place(index, block.start)
+            if block.start:
+                self.behind.append(len(self.blocks))
+            self.starts[where] = len(self.blocks)
+            self.blocks.append(where)
+            self.costs.append(block.cost)
+            self.firsts.append(len(self.records))
+            self.held.append(NO_SLOT if held is None else held.slot + (FLOAT_BANK if held.bank == "F" else 0))
+            self.records += low.records
+            all_paid = paid[block.last]
+            self.rest += [all_paid - paid[record.position + 1] for record in low.records]
+        positions = [record.position for record in self.records[first:]]
+        self.where += [place(index, 0) | instructions[position][0] for position in positions]
+        self.opcodes += [instructions[position][1].opcode for position in positions]
 
-    def _returned(self, function: FunctionFacts, low: LoweredBlock) -> Held | None:
-        """What is in an accumulator behind a block that ends with a call of one result."""
-        last = low.records[-1]
-        if last.kind[0] not in ("CALL", "CALL_CLEAR", "CALL_CLOSURE"):
-            return None
-        following = function.block_at[low.block.end]
-        slot = last.dest
-        results = following.stack[slot - len(function.slots) :]
-        return Held(slot, "F" if results[0] == FLOAT else "W") if len(results) == 1 else None
+    def _packed(self) -> bytearray:
+        """All records as bytes."""
+        data, at = bytearray(RECORD * len(self.records)), 0
+        for record in self.records[:END_RECORDS]:
+            record.shape.pack_into(data, at, record.shape.numbers[True], 0, 0, 0, 0)
+            at += RECORD
+        costs_behind = {RECORD * (self.firsts[i] - 1): self.costs[i] for i in self.behind}
+        for record, where in zip(self.records[END_RECORDS:], self.where[END_RECORDS:], strict=True):
+            shape, operands, target = record.shape, record.operands, record.target
+            number = shape.numbers[record.stored]
+            cost = distance = 0
+            if target is not None:
+                if shape.is_host:
+                    number = self.numbers[shape.name, target]
+                else:
+                    goal = self.starts[place(target, 0) if shape.is_call else where >> 32 << 32 | target]
+                    cost, distance = self.costs[goal], RECORD * self.firsts[goal] - at
+            if shape.order is not None:
+                operands = tuple([operands[i] for i in shape.order])
+            shape.pack_into(data, at, number, record.dest, *operands, costs_behind.get(at, 0), cost, distance)
+            at += RECORD
+        return data
 
-    def _record(self, at: int, function: int, record: Record, cost_behind: int) -> bytes:
-        name, target, small = record.kind[0], record.target, record.operands
-        key: object = (record.kind, record.stored)
-        constant: int | None = None
-        goal: int | None = None
-        if target is None:
-            if name in ("CALL_CLOSURE", "RET.N"):
-                small = [record.count]
-        elif name in BRANCHES or name == "JMP":
-            goal = self.starts[place(function, target)]
-        elif name in ("CALL", "CALL_CLEAR"):
-            callee = self.image.facts.functions[target]
-            small = [callee.frame_words, callee.params, len(callee.slots) - callee.params]
-            goal = self.starts[place(target, 0)]
-        else:  # MAKE_CLOSURE, SPAWN, SYSCALL, INTRINSIC
-            constant = target
-            if name in ("SYSCALL", "INTRINSIC"):
-                key = (name, target)
-                constant = self.image.intrinsics[target].member or 0 if name == "INTRINSIC" else 0
-        constant_at = _constant_at(record.kind)
-        if constant_at is not None:
-            constant, small = small[constant_at], small[:constant_at] + small[constant_at + 1 :]
-        cost, distance = (0, 0) if goal is None else (self.leader_cost[goal], RECORD * (goal - at))
-        head, tail = (self.numbers[key], record.dest), (cost_behind, cost, distance)
-        if constant is None:
-            return _WITHOUT_CONSTANT.pack(*head, *small, *_ZEROS[len(small) :], *tail)
-        return _WITH_CONSTANT.pack(*head, *small, *_ZEROS[len(small) + 4 :], constant, *tail)
+
+def _returned(function: FunctionFacts, low: LoweredBlock) -> Held | None:
+    """What is in an accumulator behind a block that ends with a call of one result."""
+    last = low.records[-1]
+    if not last.shape.is_call:
+        return None
+    following = function.block_at[low.block.end]
+    slot = last.dest
+    results = following.stack[slot - len(function.slots) :]
+    return Held(slot, "F" if results[0] == FLOAT else "W") if len(results) == 1 else None

@@ -15,9 +15,10 @@ from ..host.devices import VIEWS
 from ..isa.table import Flow
 from ..loader.image import Image
 from . import context, layout
-from .encode import RECORD, Code, encode
+from .encode import Code, encode
 from .image_tables import tables_of
 from .native import Core, core
+from .shapes import RECORD
 from .stretch import ARGUMENTS, Stretch
 from .views import AssetMemory, asset_memory, spans
 from .workers import Workers

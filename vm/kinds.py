@@ -37,6 +37,7 @@ class Step(NamedTuple):
     gives: str
     immediates: int  # how many of `takes`, at the end, are constants of the instruction
     pure: bool
+    operands: int  # the others: those on the stack
 
 
 def _steps() -> dict[str, Step]:
@@ -46,11 +47,12 @@ def _steps() -> dict[str, Step]:
             immediates = 0 if row.flow is not Flow.NEXT else len(row.immediates)
             if row.name == "NEW_RECORD":
                 immediates = 2  # type and number of fields
-            steps[form.name] = Step(form.takes, form.gives, immediates, form.effects.pure and row.flow is Flow.NEXT)
-    steps["COPY.W"] = Step("W", "W", 0, pure=True)
-    steps["COPY.F"] = Step("F", "F", 0, pure=True)
-    steps["RET.W"] = Step("W", "", 0, pure=False)
-    steps["RET.F"] = Step("F", "", 0, pure=False)
+            pure = form.effects.pure and row.flow is Flow.NEXT
+            steps[form.name] = Step(form.takes, form.gives, immediates, pure, len(form.takes) - immediates)
+    steps["COPY.W"] = Step("W", "W", 0, pure=True, operands=1)
+    steps["COPY.F"] = Step("F", "F", 0, pure=True, operands=1)
+    steps["RET.W"] = Step("W", "", 0, pure=False, operands=1)
+    steps["RET.F"] = Step("F", "", 0, pure=False, operands=1)
     return steps
 
 

@@ -16,10 +16,11 @@ from ..isa.assembler import assemble
 from ..isa.container import encode as encode_program
 from ..loader import load
 from . import context, layout
-from .encode import RECORD, encode
+from .encode import encode
 from .handlers import ENTER, REGISTERS, TABLE
 from .kinds import VARIANTS
 from .native_words import KERNELS
+from .shapes import RECORD
 
 PROGRAM = """
 .func main() -> ()
