@@ -15,7 +15,7 @@ ENGINE = click.option(
     default="auto",
     metavar="NAME",
     envvar="PBS_ENGINE",
-    help="reference (plain Python, exact, slow), interpreter, or auto: the interpreter.",
+    help="reference (plain Python, exact, slow), interpreter, compiled (all of it, first), or auto: compiles what is run often.",
 )
 SEED = click.option("--seed", type=int, default=0, show_default=True, help="Where random numbers start.")
 MAX_TICKS = click.option(

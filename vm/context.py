@@ -10,7 +10,9 @@ from ..host.devices import VIEWS
 CALL_LIMIT = 0  # address that a pushed call must stay below
 STACK_END = 1  # address behind the last usable word of the running stack
 STATE = 2
+COUNTERS = 3  # beside the records: entries that are still to be counted
 IMAGE = 4
+NEXT = 5  # beside the records: handlers that go on where one counts
 GLOBALS = 6
 HEAP = 7
 OBJECTS = 8
@@ -20,6 +22,7 @@ SAVED_FP = 11
 SAVED_BUDGET = 12
 SAVED_CALLS = 13
 SAVED_STATUS = 14
+SAVED_VALUE = 15  # what the accumulators hold where compiled code hands over to the interpreter
 RESULTS = 16  # what a compiled function gives back: up to 8 words
 EXCEPTION = 24  # where numba would name an exception; there are none
 RECORDS = 25
@@ -35,6 +38,8 @@ CALLS_STRIDE = 34  # bytes
 KNOWN = 35  # address of a word per row: how many frames of it the native call stack holds, 0 for none
 OPCODES = 36
 LEADERS = 37  # places of blocks by their first record
+NATIVE_LIMIT = 38  # address from which on compiled code pushes no call
+BASE = 39  # the interpreter's own handlers, beside the records
 VIEW = 40  # address of every view, in the order of VIEWS
 CONTEXT_WORDS = 64
 

@@ -250,6 +250,22 @@ class Handler(NativeWords):
         cost = self.define("i64", f"zext i16 {cost.text} to i64")
         self._enter(self.at(ip, RECORD), cost, fp=fp, calls=calls)
 
+    def _count(self) -> None:
+        """One entry less to be counted, and on; after the last the record leads there without us."""
+        offset = self.sub(self.define("i64", "ptrtoint ptr %ip to i64"), self.in_context("i64", context.RECORDS))
+        index = self.shr_u(offset, self.word(RECORD.bit_length() - 1))
+        counter = self.element("i64", self.in_context("ptr", context.COUNTERS).text, index)
+        left = self.sub(self.load("i64", counter), self.word(1))
+        self.store(left, counter)
+        following = self.load("ptr", self.element("ptr", self.in_context("ptr", context.NEXT).text, index))
+        last, go = self.name("last"), self.name("go")
+        self.emit(f"br i1 {self.eq(left, self.word(0)).text}, label %{last}, label %{go}{UNLIKELY}")
+        self.label(last)
+        self.store(following, "%ip")
+        self.emit(f"br label %{go}")
+        self.label(go)
+        self._tail_call(following.text)
+
     # ---- kernels and services
 
     def _from_slots(self, kernel: str) -> None:
@@ -282,6 +298,7 @@ _FLOWS: dict[str, Callable[[Handler], None]] = {
     "HALT": lambda h: h._stop(layout.HALT),
     "TRAP": lambda h: h._stop(Trap.EXPLICIT << context.STATUS_BITS | layout.TRAP),
     "FRAME_SYNC": lambda h: h._stop(layout.SYNCED, ip=h.at("%ip", RECORD)),
+    "COUNT": Handler._count,
     "END": lambda h: h._stop(layout.ENDED),
     "MAKE_CLOSURE": lambda h: h._from_slots("make_closure"),
     "SPAWN": lambda h: h._from_slots("spawn"),
@@ -324,7 +341,7 @@ def host_module(name: str, convention: str, services: Sequence[Service]) -> str:
 def _module(name: str, convention: str, bodies: Sequence[list[str]], used: Iterable[Compiled]) -> str:
     """Handlers, and `pbs_table_NAME()` that gives their addresses in order."""
     lines = [DECLARATIONS, *(declaration(function) for function in used)]
-    lines += [f"define internal {convention} void @stop({PARAMETERS}) nounwind {{", *_stop_lines(), "}"]
+    lines.append(stop_definition(convention))
     for i, body in enumerate(bodies):
         # no-builtins: a loop must not be turned into a call of memset
         lines += [f'define internal {convention} void @h{i}({PARAMETERS}) nounwind "no-builtins" {{', *body, "}"]
@@ -334,10 +351,11 @@ def _module(name: str, convention: str, bodies: Sequence[list[str]], used: Itera
     return "\n".join(lines) + METADATA
 
 
-def _stop_lines() -> list[str]:
-    """Leave the handlers: save the registers that say where the machine stands."""
+def stop_definition(convention: str) -> str:
+    """IR of `@stop`, which leaves the handlers: it saves the registers that say where the machine stands."""
     stop = LLVMWords()
     saved = (("ptr", "ip"), ("ptr", "fp"), ("i64", "budget"), ("ptr", "calls"), ("i64", "acc"))
     for word, (type_, name) in enumerate(saved):
         stop.store(Value(type_, f"%{name}"), "%cx", 8 * (context.SAVED_IP + word))
-    return [*stop.lines, "  ret void"]
+    lines = [f"define internal {convention} void @stop({PARAMETERS}) nounwind {{", *stop.lines, "  ret void", "}"]
+    return "\n".join(lines) + "\n"

@@ -30,10 +30,17 @@ class NativeImage:
 
     core: Core
     code: Code
-    records: npt.NDArray[np.int64]  # bound to the core's handlers
+    base: npt.NDArray[np.int64]  # beside the records: addresses of the core's handlers
+    records: npt.NDArray[np.int64]  # they begin with the handler to run: the core's, or one that stands in front of it
+    counters: npt.NDArray[np.int64]  # beside the records, for COUNT: entries still to be counted
+    following: npt.NDArray[np.int64]  # and the handlers that go on
     functions: npt.NDArray[np.int64]  # rows of context.FUNCTION_WORDS
     tables: npt.NDArray[np.int64]
     assets: AssetMemory
+
+    def with_own_records(self) -> NativeImage:
+        """The same with records that may lead elsewhere."""
+        return _bound(self.core, self.code, self.tables, self.assets)
 
 
 _CODES: WeakKeyDictionary[Image, dict[tuple[bool, bool], Code]] = WeakKeyDictionary()  # the same for every core
@@ -49,19 +56,28 @@ def native_image(image: Image, *, fuse: bool = True, accumulators: bool = True) 
         codes = _CODES.setdefault(image, {})
         if (fuse, accumulators) not in codes:
             codes[fuse, accumulators] = encode(image, loaded.numbers, fuse=fuse, accumulators=accumulators)
-        code = codes[fuse, accumulators]
-        records = code.bound(loaded.handlers)
-        functions = code.functions.copy()
-        functions[:, 0] = records.ctypes.data + RECORD * functions[:, 0]
-        made[loaded, fuse, accumulators] = NativeImage(
-            core=loaded,
-            code=code,
-            records=records,
-            functions=functions,
-            tables=tables_of(image),
-            assets=asset_memory(image.assets),
+        made[loaded, fuse, accumulators] = _bound(
+            loaded, codes[fuse, accumulators], tables_of(image), asset_memory(image.assets)
         )
     return made[loaded, fuse, accumulators]
+
+
+def _bound(loaded: Core, code: Code, tables: npt.NDArray[np.int64], assets: AssetMemory) -> NativeImage:
+    records = code.bound(loaded.handlers)
+    functions = code.functions.copy()
+    functions[:, 0] = records.ctypes.data + RECORD * functions[:, 0]
+    base = records[:, 0].copy()
+    return NativeImage(
+        core=loaded,
+        code=code,
+        base=base,
+        records=records,
+        counters=np.zeros(len(records), np.int64),
+        following=base.copy(),
+        functions=functions,
+        tables=tables,
+        assets=assets,
+    )
 
 
 def _modules(image: Image) -> set[str]:
@@ -80,9 +96,15 @@ class Interpreter:
     name = "interpreter"
 
     def __init__(
-        self, image: Image, state: npt.NDArray[np.int64], *, fuse: bool = True, accumulators: bool = True
+        self,
+        image: Image,
+        state: npt.NDArray[np.int64],
+        *,
+        fuse: bool = True,
+        accumulators: bool = True,
+        native: NativeImage | None = None,
     ) -> None:
-        self.native = native_image(image, fuse=fuse, accumulators=accumulators)
+        self.native = native or native_image(image, fuse=fuse, accumulators=accumulators)
         self.state = state
         rows = int(state[layout.COROUTINE_LIMIT]) + 1
         stride = context.CALL_BYTES * (int(state[layout.DEPTH_LIMIT]) + 1)
@@ -101,6 +123,9 @@ class Interpreter:
         cx[context.HEAP] = base + 8 * int(self.state[layout.AT_HEAP])
         cx[context.OBJECTS] = base + 8 * int(self.state[layout.AT_OBJECTS])
         cx[context.FUNCTIONS] = native.functions.ctypes.data
+        cx[context.BASE] = native.base.ctypes.data
+        cx[context.COUNTERS] = native.counters.ctypes.data
+        cx[context.NEXT] = native.following.ctypes.data
         cx[context.RECORDS] = native.records.ctypes.data
         cx[context.WHERE] = code.where.ctypes.data
         cx[context.REST] = code.rest.ctypes.data

@@ -62,6 +62,7 @@ STEPS: Mapping[str, Step] = _steps()
 FIXED = (
     *("JMP", "CHARGE", "CALL", "CALL_CLEAR", "CALL_CLOSURE", "RET.N", "HALT", "TRAP"),
     *("FRAME_SYNC", "MAKE_CLOSURE", "SPAWN", "END"),
+    "COUNT",  # stands in front of another handler; no lowering makes it
 )
 
 COMMUTATIVE = frozenset(f"{name}.{form}" for name in ("ADD", "MUL", "EQ", "NEQ") for form in ("int", "float")) | {

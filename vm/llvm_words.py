@@ -49,6 +49,7 @@ class LLVMWords:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.here = ""  # the basic block being written
         self._counter = 0
 
     # ---- writing
@@ -64,6 +65,7 @@ class LLVMWords:
 
     def label(self, name: str) -> None:
         """Begin a basic block."""
+        self.here = name
         self.lines.append(name + ":")
 
     def define(self, type_: str, text: str) -> Value:

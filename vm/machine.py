@@ -53,15 +53,16 @@ class Engine(Protocol):
 
 
 MakeEngine = Callable[[Image, npt.NDArray[np.int64]], Engine]
-ENGINES = ("auto", "reference", "interpreter")
+ENGINES = ("auto", "reference", "interpreter", "compiled")
 
 
 class Machine:
     """An image, running. Deterministic: the same image, seed and inputs give the same frames on every engine.
 
-    seed: where the guest's random numbers start, any int64. engine: `interpreter` (numba and LLVM), `reference` (plain
-    Python, slow, checks everything), or `auto`: the interpreter; or what makes another. Raises UsageError for other names. memory:
-    where the state is to be, zeros, as many words as `layout.lay_out` says.
+    seed: where the guest's random numbers start, any int64. engine: `interpreter` (numba and LLVM), `compiled` (machine
+    code of the whole program, made first), `auto` (the interpreter, compiling what turns out to be worth it), `reference` (plain
+    Python, slow, checks everything), or what makes another. Raises UsageError for other names. memory: where the state is to be,
+    zeros, as many words as `layout.lay_out` says.
     """
 
     def __init__(
@@ -297,8 +298,12 @@ def _engine_named(name: str) -> MakeEngine:
         from .reference import Reference
 
         return Reference
-    if name in ("interpreter", "auto"):
+    if name == "interpreter":
         from .interpreter import Interpreter
 
         return Interpreter
+    if name in ("auto", "compiled"):
+        from .compiled.engine import Auto, Compiled
+
+        return Auto if name == "auto" else Compiled
     raise UsageError("engine_unknown", subject=name, required=", ".join(ENGINES))

@@ -81,6 +81,13 @@ class Core:
         """Calls of the others, one after the other: addresses of jobs (`context`), and of how many are taken and there."""
         return self._entry(RUN_JOBS)
 
+    def address_of(self, symbol: str) -> int:
+        """Where a kernel or service is, by its symbol. After `require` of its part."""
+        address: int = self._engine.get_function_address(symbol)
+        if not address:
+            raise InternalError(f"{symbol} is in no loaded part")
+        return address
+
     def _entry(self, symbol: str) -> Callable[[int, int], int]:
         prototype = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
         return prototype(self._engine.get_function_address(symbol))

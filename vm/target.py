@@ -61,9 +61,10 @@ def _this_processor() -> Target:
     return Target(cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten())
 
 
-def target_machine() -> Any:
-    """Machine code for the target."""
+def target_machine(level: int = MOST_OPTIMISED, *, near: bool = False) -> Any:
+    """Machine code for the target, made with no more effort than `level`. near: code and data of an object stand together."""
     chosen = target()
+    model = {"reloc": "pic", "codemodel": "small"} if near else {}
     return llvm.Target.from_default_triple().create_target_machine(
-        cpu=chosen.cpu, features=chosen.features, opt=chosen.level, jit=True
+        cpu=chosen.cpu, features=chosen.features, opt=min(level, chosen.level), jit=True, **model
     )

@@ -28,7 +28,7 @@ def test_every_golden_recording_replays_equal(pbs, name):
     value = done.shown("replay")
     assert (done.code, done.err) == (0, "")
     assert (value["frames"], value["digest"], value["status"]) == (len(digests), digests[-1], "synced")
-    assert (value["complete"], value["equal"], value["engine"]) == (True, True, "interpreter")
+    assert (value["complete"], value["equal"], value["engine"]) == (True, True, "auto")
     assert value["cartridge"]["id"] == name
 
 

@@ -46,7 +46,7 @@ def test_a_cartridge_runs_the_frames_it_is_asked_for(pbs, name):
     assert (value["verb"], value["frames"], value["status"], value["seed"]) == ("run", 3, "synced", 0)
     assert (value["cartridge"]["id"], value["cartridge"]["version"]) == (name, "1.0.0")
     assert (value["engine"], value["trap"], value["checked_frames"], value["warnings"]) == (
-        "interpreter",
+        "auto",
         None,
         None,
         [],
@@ -55,10 +55,10 @@ def test_a_cartridge_runs_the_frames_it_is_asked_for(pbs, name):
     assert shown.err == ""
 
 
-@pytest.mark.parametrize("engine", ["reference", "interpreter", "auto"])
+@pytest.mark.parametrize("engine", ["reference", "interpreter", "compiled", "auto"])
 def test_every_engine_counts_the_cycles_of_the_table(pbs, tick, engine):
     value = pbs("run", tick, "--frames", 3, "--engine", engine, "--json").shown("run")
-    assert value["engine"] == ("interpreter" if engine == "auto" else engine)
+    assert value["engine"] == engine
     assert value["cycles"] == 5 + 7 + 7
     assert value["cartridge"]["id"] is None
 

@@ -12,7 +12,7 @@ from pbs.loader.cartridge import encode_cartridge, read_directory
 from pbs.replay import parse_script
 from pbs.vm import Machine
 
-ENGINES = ("reference", "interpreter")
+ENGINES = ("reference", "interpreter", "compiled")
 
 
 def golden(name: str, suffix: str) -> Path:

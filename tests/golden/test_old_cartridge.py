@@ -11,7 +11,7 @@ from pbs.loader.loading import load_cartridge
 from pbs.loader.manifest import parse_manifest
 from pbs.vm import Machine
 
-ENGINES = ("reference", "interpreter")
+ENGINES = ("reference", "interpreter", "compiled")
 MANIFEST = """\
 manifest_schema_version: "1.0.0"
 identity: {id: old, title: Old, version: "1.0.0"}

@@ -191,8 +191,8 @@ def test_an_unknown_engine_is_refused(engine):
     assert code_of(Machine, world(), engine=engine) == "engine_unknown"
 
 
-def test_auto_is_the_interpreter():
-    assert Machine(world()).engine.name == "interpreter"
+def test_the_engine_is_auto_where_nothing_is_said():
+    assert Machine(world()).engine.name == "auto"
 
 
 @pytest.mark.parametrize("seed", [LEAST_INT, -LEAST_INT - 1])

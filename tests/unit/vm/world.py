@@ -10,7 +10,7 @@ from pbs.loader import Image, assemble, load
 from pbs.vm import FrameResult, Input, Machine
 from tests.support.compare import SMALL, random_inputs
 
-ENGINES = ("reference", "interpreter")
+ENGINES = ("reference", "interpreter", "compiled")
 LIMITS = replace(SMALL, heap_words=400, objects=64, gc_threshold_words=60, coroutines=6, call_depth=8)
 FRAMES = 12
 

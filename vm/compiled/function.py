@@ -1,0 +1,524 @@
+"""One function as LLVM code: its verified blocks through the instructions' meanings, operands and locals in registers.
+
+    {i64 budget, results...} @fN(i64 budget, ptr fp, ptr calls, ptr cx, parameters...)
+
+A negative budget in the result says that the machine must be left: the context's saved words say where to go on, and the
+frame stands in memory as the interpreter would have it. Callers then write their own frames, and give the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ...contract import InternalError
+from ...isa.program import Constant
+from ...isa.table import PROMOTION, Flow
+from ...isa.traps import Trap
+from ...isa.types import FLOAT, SlotType
+from ...isa.typing import immediate_operands
+from ...verifier import Block, FunctionFacts
+from .. import context, layout
+from ..encode import FLOAT_BANK, RECORD
+from ..exact_words import float_bits
+from ..image_tables import constant_handle
+from ..llvm_words import SLOTS_TAG, Value
+from ..native_words import NativeWords
+from .paths import paths
+from .plan import CONTINUE, Plan
+from .service import DENIED, DONE, answer_type, may_refuse, service_name
+
+REGISTERS = "ptr %fp, ptr %calls, ptr %cx"
+_RARE = ", !prof !0"
+_IN_BLOCK = (Flow.MOVE, Flow.NEXT, Flow.CLOSURE, Flow.SPAWN, Flow.HOST)
+
+
+def ir_type(slot_type: SlotType) -> str:
+    """How a value of the type is passed and kept: a double, or a word."""
+    return "double" if slot_type == FLOAT else "i64"
+
+
+def result_type(results: Sequence[SlotType]) -> str:
+    """What a compiled function gives back: the budget, and its results."""
+    return "{" + ", ".join(["i64", *map(ir_type, results)]) + "}"
+
+
+def function_name(index: int, start: int = 0, copy: int = 0) -> str:
+    """The symbol of a function, of its clone that begins at a block, or of a copy to be inlined."""
+    return f"@f{index}" + (f".b{start}" if start else "") + (f".copy{copy}" if copy else "")
+
+
+class FunctionCode(NativeWords):
+    """Writes one function. A clone (`start` not 0) takes its locals and operands from its frame in memory.
+
+    A function that calls itself is given copies to be inlined in it: copy 0 calls copy 1, and so on, and the last one copy 0.
+    """
+
+    def __init__(self, plan: Plan, index: int, start: int = 0, copy: int = 0) -> None:
+        super().__init__()
+        self.plan, self.index, self.start, self.copy = plan, index, start, copy
+        self.facts: FunctionFacts = plan.image.facts.functions[index]
+        self.paths = paths(self.facts, start)
+        self.slots = len(self.facts.slots)
+        self.results = result_type(self.facts.signature.results)
+        self.stack: list[Value] = []
+        self.at_entry: list[Value] = []
+        self.block: Block = self.facts.blocks[0]
+        self.pc = 0
+        self._arms: list[tuple[str, Callable[[], None]]] = []
+        self._exits: dict[str, list[tuple[str, ...]]] = {
+            way: [] for way in ("trap", "resume", "interpret", "wait", "save")
+        }
+
+    def text(self) -> str:
+        """The definition."""
+        self._prologue()
+        for pc in self.paths.needs:
+            self._block(self.facts.block_at[pc])
+        for label, write in self._arms:
+            self.label(label)
+            write()
+        self._write_exits()
+        self.label("leave")
+        for i in range(self.slots):
+            self._spill(i, self._local(i))
+        self.emit(f"ret {self.results} {{i64 -1{self._no_results()}}}")
+        given = "".join(f", {ir_type(t)} %p{i}" for i, t in enumerate(self._parameters()))
+        head = f"define internal fastcc {self.results} {function_name(self.index, self.start, self.copy)}"
+        inlined = " alwaysinline" if self.copy else ""
+        lines = "\n".join(self.lines)
+        # no-builtins: a loop must not be turned into a call of memset
+        return f'{head}(i64 %budget0, {REGISTERS}{given}) nounwind{inlined} "no-builtins" {{\n{lines}\n}}\n'
+
+    def _parameters(self) -> Sequence[SlotType]:
+        return self.facts.slots[: self.facts.params] if self.start == 0 else ()
+
+    def _no_results(self) -> str:
+        return "".join(f", {ir_type(t)} poison" for t in self.facts.signature.results)
+
+    def _prologue(self) -> None:
+        self.label("entry")
+        self.emit("%budget = alloca i64")
+        self.emit("store i64 %budget0, ptr %budget")
+        for word, name in ((context.HEAP, "heap"), (context.OBJECTS, "objects"), (context.GLOBALS, "globals")):
+            self.emit(f"%{name} = load ptr, ptr {self.at('%cx', 8 * word)}")
+        given = len(self._parameters())
+        for i, slot_type in enumerate(self.facts.slots):
+            type_ = ir_type(slot_type)
+            self.emit(f"%l{i} = alloca {type_}")
+            if self.start != 0:
+                value = self.load(type_, "%fp", 8 * i, SLOTS_TAG)
+            elif i < given:
+                value = Value(type_, f"%p{i}")
+            else:
+                value = self.real(0.0) if type_ == "double" else self.word(0)
+            self.store(value, f"%l{i}")
+        homes = {(d, ir_type(t)) for pc in self.paths.needs for d, t in enumerate(self.facts.block_at[pc].stack)}
+        for depth, type_ in sorted(homes):
+            self.emit(f"%s{depth}.{type_} = alloca {type_}")
+        if self.start != 0:
+            for depth, slot_type in enumerate(self.facts.block_at[self.start].stack):
+                type_ = ir_type(slot_type)
+                self.store(self.load(type_, "%fp", 8 * (self.slots + depth), SLOTS_TAG), f"%s{depth}.{type_}")
+        self.emit(f"br label %b{self.start}")
+
+    # ---- places
+
+    def _local(self, slot: int) -> Value:
+        return self.load(ir_type(self.facts.slots[slot]), f"%l{slot}")
+
+    def globals_pointer(self) -> str:
+        return "%globals"
+
+    def _kept(self, value: Value) -> Value:
+        """A value as it is kept in a slot: a truth as a word."""
+        return self._word_of(value)
+
+    def _as(self, value: Value, kind: str) -> Value:
+        if kind == "T":
+            return value if value.type == "i1" else self.define("i1", f"trunc i64 {value.text} to i1")
+        return self._kept(value)
+
+    def _home(self, depth: int) -> str:
+        return self.at("%fp", 8 * (self.slots + depth))
+
+    def _spill(self, slot: int, value: Value) -> None:
+        self.store(self._kept(value), "%fp", 8 * slot, SLOTS_TAG)
+
+    def _spill_stack(self, stack: Sequence[Value]) -> None:
+        for depth, value in enumerate(stack):
+            self._spill(self.slots + depth, value)
+
+    # ---- leaving: all exits of one kind share their code, so that a guard is one branch
+
+    def _guard(self, condition: Value, write: Callable[[], None]) -> None:
+        """Where the condition holds, go where `write` says; else go on."""
+        go, arm = self.name("go"), self.name("arm")
+        self.emit(f"br i1 {condition.text}, label %{arm}, label %{go}{_RARE}")
+        self._arms.append((arm, write))
+        self.label(go)
+
+    def _guard_exit(self, condition: Value, way: str, *values: Value | int) -> None:
+        """Where the condition holds, leave that way at once."""
+        go = self.name("go")
+        self._exits[way].append((self.here, *(v.text if isinstance(v, Value) else str(v) for v in values)))
+        self.emit(f"br i1 {condition.text}, label %{way}, label %{go}{_RARE}")
+        self.label(go)
+
+    def _exit(self, way: str, *values: Value | int) -> None:
+        self._exits[way].append((self.here, *(v.text if isinstance(v, Value) else str(v) for v in values)))
+        self.emit(f"br label %{way}")
+
+    def _budget(self) -> Value:
+        return self.load("i64", "%budget")
+
+    def _record(self, index: str) -> Value:
+        offset = self.mul(Value("i64", index), self.word(RECORD))
+        return self.add(self.in_context("i64", context.RECORDS), offset)
+
+    def _write_exits(self) -> None:
+        """trap: status, record, the block's cost. resume, interpret: record, cost. wait: record, the frame's words on top."""
+        if self._enter_exit("trap", "status", "record", "cost"):
+            left = self.sub(self._budget(), Value("i64", "%trap.cost"))
+            self._exit("save", Value("i64", "%trap.status"), Value("i64", "%trap.record"), left)
+        if self._enter_exit("resume", "record", "cost"):
+            # The interpreter goes on with the block, if it can be paid for; nothing of it was done or paid.
+            budget = self._budget()
+            left = self.sub(budget, Value("i64", "%resume.cost"))
+            unpaid = self.lt_s(left, self.word(0))
+            status = self.choose(unpaid, self.word(layout.OUT_OF_BUDGET), self.word(CONTINUE))
+            self._exit("save", status, Value("i64", "%resume.record"), self.choose(unpaid, budget, left))
+        if self._enter_exit("interpret", "record", "cost"):
+            # The interpreter carries out the block's last record; the block is paid for.
+            left = self.sub(self._budget(), Value("i64", "%interpret.cost"))
+            self._exit("save", self.word(CONTINUE), Value("i64", "%interpret.record"), left)
+        if self._enter_exit("wait", "record"):
+            # A callee left the machine: this frame waits for it, as a call of the interpreter would.
+            self.store(self._record("%wait.record"), "%calls", 0)
+            self.store(Value("ptr", "%fp"), "%calls", 8)
+            self.emit("br label %leave")
+        if self._enter_exit("save", "status", "record", "budget"):
+            saved = (
+                self._record("%save.record"),
+                Value("ptr", "%fp"),
+                Value("i64", "%save.budget"),
+                Value("ptr", "%calls"),
+                Value("i64", "%save.status"),
+            )
+            for word, value in enumerate(saved):
+                self.store(value, "%cx", 8 * (context.SAVED_IP + word))
+            self.emit("br label %leave")
+
+    def _enter_exit(self, way: str, *names: str) -> bool:
+        """Begin the code of an exit, with what its users give it; whether there are any."""
+        users = self._exits[way]
+        if users:
+            self.label(way)
+            for i, name in enumerate(names):
+                given = ", ".join(f"[{user[1 + i]}, %{user[0]}]" for user in users)
+                self.emit(f"%{way}.{name} = phi i64 {given}")
+        return bool(users)
+
+    def _resume(self, block: Block, stack: Sequence[Value]) -> None:
+        """Leave the block to the interpreter, from its start."""
+        self._spill_stack(stack)
+        record = self.plan.records.first(self.index, block.start)
+        held = self.plan.records.held(record)
+        if held >= 0:
+            slot = held % FLOAT_BANK
+            value = stack[slot - self.slots] if slot >= self.slots else self._local(slot)
+            self.store(self._kept(value), "%cx", 8 * context.SAVED_VALUE)
+        self._exit("resume", record, block.cost)
+
+    def _guard_resume(self, condition: Value, block: Block, stack: Sequence[Value]) -> None:
+        record = self.plan.records.first(self.index, block.start)
+        if stack or self.plan.records.held(record) >= 0:
+            self._guard(condition, lambda: self._resume(block, stack))
+        else:
+            self._guard_exit(condition, "resume", record, block.cost)
+
+    def _interpret(self, block: Block, stack: Sequence[Value]) -> None:
+        """Leave the block's last record to the interpreter."""
+        self._spill_stack(stack)
+        self._exit("interpret", self.plan.records.last(self.index, block), block.cost)
+
+    def _guard_interpret(self, condition: Value, block: Block, stack: Sequence[Value]) -> None:
+        if stack:
+            self._guard(condition, lambda: self._interpret(block, stack))
+        else:
+            self._guard_exit(condition, "interpret", self.plan.records.last(self.index, block), block.cost)
+
+    def trap_if(self, condition: Value, code: Value) -> None:
+        status = self.or_(self.shl(code, self.word(context.STATUS_BITS)), self.word(layout.TRAP))
+        record = self.plan.records.of(self.index, self.pc)
+        self._guard_exit(condition, "trap", status, record, self.block.cost)
+
+    def charge(self, cycles: Value) -> None:
+        """Pay for the first instruction of the block; what is left must still do for the way from here."""
+        left = self.sub(self._budget(), cycles)
+        self._guard_resume(self.lt_s(left, self.word(self.paths.needs[self.block.start])), self.block, self.at_entry)
+        self.store(left, "%budget")
+
+    def _pay(self) -> None:
+        self.store(self.sub(self._budget(), self.word(self.block.cost)), "%budget")
+
+    # ---- blocks
+
+    def _block(self, block: Block) -> None:
+        self.block = block
+        if block.start in self.paths.entered:
+            self.label(f"b{block.start}")
+            if block.start in self.paths.checkpoints:
+                self._checkpoint(block)
+                self.emit(f"br label %b{block.start}.go")
+        if block.start in self.paths.checkpoints:
+            self.label(f"b{block.start}.go")
+        self.stack = self._operands(block)
+        self.at_entry = list(self.stack)
+        flow = Flow.MOVE
+        for position in range(block.first, block.last):
+            self.pc, row, immediates = self.facts.instructions[position]
+            flow = row.flow
+            if flow is Flow.MOVE:
+                self._move(row.name, immediates)
+            elif flow in (Flow.NEXT, Flow.BRANCH):
+                self._next(position)
+            else:
+                _FLOWS[flow](self, row.name, immediates)
+        if flow in _IN_BLOCK:
+            self._pay()
+            self._go_on(block.end)
+        elif flow is Flow.BRANCH:
+            condition = self._as(self.stack.pop(), "T")
+            self._pay()
+            self._put_stack()
+            target = self.facts.instructions[block.last - 1].immediates[0]
+            self.emit(f"br i1 {condition.text}, label %b{target}, label %b{block.end}")
+
+    def _checkpoint(self, block: Block) -> None:
+        short = self.lt_s(self._budget(), self.word(self.paths.needs[block.start]))
+        if block.start == self.start == 0 and not self.copy:
+            # Calls beyond what the native stack, or the coroutine's, surely holds are the interpreter's business.
+            limit = self.in_context("ptr", context.NATIVE_LIMIT)
+            short = self.either(short, self.define("i1", f"icmp uge ptr %calls, {limit.text}"))
+        self._guard_resume(short, block, self._operands(block) if block.stack else [])
+
+    def _operands(self, block: Block) -> list[Value]:
+        return [self.load(ir_type(t), f"%s{depth}.{ir_type(t)}") for depth, t in enumerate(block.stack)]
+
+    def _put_stack(self) -> None:
+        for depth, value in enumerate(self.stack):
+            kept = self._kept(value)
+            self.store(kept, f"%s{depth}.{kept.type}")
+
+    def _go_on(self, pc: int) -> None:
+        self._put_stack()
+        self.emit(f"br label %b{pc}")
+
+    # ---- instructions
+
+    def _take(self, count: int) -> list[Value]:
+        low = len(self.stack) - count
+        taken = self.stack[low:]
+        del self.stack[low:]
+        return taken
+
+    def _move(self, name: str, immediates: tuple[Any, ...]) -> None:
+        stack = self.stack
+        if name == "GET_LOCAL":
+            stack.append(self._local(immediates[0]))
+        elif name == "SET_LOCAL":
+            self.store(self._kept(stack.pop()), f"%l{immediates[0]}")
+        elif name == "PUSH_CONST":
+            stack.append(self._constant(self.plan.image.program.constants, immediates[0]))
+        elif name == "PUSH_F64":
+            stack.append(self.real(immediates[0]))
+        elif name == "PUSH_NULL":
+            stack.append(self.word(0))
+        elif name in ("PUSH_I64", "PUSH_I32", "PUSH_BOOL"):
+            stack.append(self.word(immediates[0]))
+        elif name == "POP":
+            stack.pop()
+        elif name == "POP_N":
+            self._take(immediates[0])
+        elif name == "DUP":
+            stack.append(stack[-1])
+        elif name == "SWAP":
+            stack[-2:] = [stack[-1], stack[-2]]
+        elif name != "NOP":
+            raise InternalError(f"no move {name}")
+
+    def _constant(self, constants: Sequence[Constant], index: int) -> Value:
+        value = constants[index].value
+        if isinstance(value, bytes):
+            return self.word(constant_handle(constants, index))
+        if isinstance(value, float):
+            return Value("double", f"0x{float_bits(value):016X}")
+        return self.word(int(value))
+
+    def _next(self, position: int) -> None:
+        _, row, immediates = self.facts.instructions[position]
+        form, promoted = self.facts.resolved[position]
+        assert form is not None
+        constants = [self.word(c) for c in immediate_operands(self.plan.image.program, row, immediates)]
+        closure = [self._local(0)] if row.name == "GET_CAPTURE" else []
+        operands = closure + self._take(len(form.takes) - len(constants) - len(closure))
+        for i, operand in enumerate(operands):
+            if promoted >> i & 1:
+                operands[i] = PROMOTION.meaning(self, self._kept(operand))
+        given = [self._as(o, kind) for o, kind in zip(operands + constants, form.takes, strict=True)]
+        result = form.meaning(self, *given)
+        if form.gives:
+            self.stack.append(result)
+
+    def _jump(self, _name: str, immediates: tuple[Any, ...]) -> None:
+        self._pay()
+        self._go_on(immediates[0])
+
+    def _return(self, _name: str, _immediates: tuple[Any, ...]) -> None:
+        self._pay()
+        values = self._take(len(self.facts.signature.results))
+        text = self.define(self.results, f"insertvalue {self.results} poison, i64 {self._budget().text}, 0").text
+        for i, value in enumerate(values):
+            kept = self._kept(value)
+            text = self.define(
+                self.results, f"insertvalue {self.results} {text}, {kept.type} {kept.text}, {i + 1}"
+            ).text
+        self.emit(f"ret {self.results} {text}")
+
+    def _leave_here(self, _name: str, _immediates: tuple[Any, ...]) -> None:
+        """HALT, TRAP, FRAME_SYNC: the interpreter's business."""
+        self._interpret(self.block, self.stack)
+
+    # ---- calls
+
+    def _call(self, _name: str, immediates: tuple[Any, ...]) -> None:
+        callee = immediates[0]
+        if callee not in self.plan.functions:
+            self._interpret(self.block, self.stack)
+            return
+        facts = self.plan.image.facts.functions[callee]
+        arguments = [self._kept(v) for v in self.stack[len(self.stack) - facts.params :]]
+        below = self.stack[: len(self.stack) - facts.params]
+        copy = self.copy + 1 if callee == self.index and self.copy < self.plan.copies(callee) else 0
+        self._called(function_name(callee, 0, copy), below, arguments, facts.signature.results)
+
+    def _call_closure(self, _name: str, immediates: tuple[Any, ...]) -> None:
+        count = immediates[0]
+        closure = self.stack[-1]
+        self.trap_if(self.eq(closure, self.word(0)), self.word(Trap.NULL_REF))
+        number = self.load_word(self.object_offset(closure))
+        target = self.load("ptr", self.element("ptr", "@closures", number))
+        block, stack = self.block, list(self.stack)
+        missing = self.define("i1", f"icmp eq ptr {target.text}, null")
+        self._guard_interpret(missing, block, stack)
+        below = self.stack[: len(self.stack) - count - 1]
+        arguments = [closure, *(self._kept(v) for v in self.stack[len(below) : -1])]
+        results = self.facts.block_at[block.end].stack[len(below) :]
+        self._called(target.text, below, arguments, results)
+
+    def _called(
+        self, function: str, below: list[Value], arguments: Sequence[Value], results: Sequence[SlotType]
+    ) -> None:
+        block = self.block
+        following = self.facts.block_at[block.end]
+        frame = self._home(len(below))
+        self._pay()
+        given = "".join(f", {a.type} {a.text}" for a in arguments)
+        type_ = result_type(results)
+        answer = self.define(
+            type_,
+            f"call fastcc {type_} {function}(i64 {self._budget().text}, ptr {frame}, "
+            f"ptr {self.at('%calls', context.CALL_BYTES)}, ptr %cx{given})",
+        ).text
+        budget = self.define("i64", f"extractvalue {type_} {answer}, 0")
+        self.store(budget, "%budget")
+        self.stack = [
+            *below,
+            *(self.define(ir_type(t), f"extractvalue {type_} {answer}, {i + 1}") for i, t in enumerate(results)),
+        ]
+        stack = self.stack
+
+        def not_enough() -> None:
+            waits, stays = self.name("waits"), self.name("stays")
+            left = self.lt_s(budget, self.word(0))
+            self.emit(f"br i1 {left.text}, label %{waits}, label %{stays}")
+            self.label(waits)
+            self._spill_stack(below)
+            self._exit("wait", self.plan.records.last(self.index, block))
+            self.label(stays)
+            self._resume(following, stack)
+
+        self._guard(self.lt_s(budget, self.word(self.paths.needs[following.start])), not_enough)
+        self._put_stack()
+        self.emit(f"br label %b{following.start}.go")
+
+    # ---- the machine
+
+    def _from_slots(self, name: str, immediates: tuple[Any, ...]) -> None:
+        function, count = immediates
+        low = len(self.stack) - count
+        for i, value in enumerate(self.stack[low:]):
+            self._spill(self.slots + low + i, value)
+        kernel = "make_closure" if name == "MAKE_CLOSURE" else "spawn"
+        handle = self.handle_from(kernel, self.word(function), self._home(low))
+        self._take(count)
+        self.stack.append(handle)
+
+    def kernel(self, name: str, *operands: Value) -> Value:
+        self.plan.kernels[name] = None
+        given = "".join(f", i64 {self._kept(operand).text}" for operand in operands)
+        return self.define("i64", f"call fastcc i64 @k.{name}(ptr %cx{given})")
+
+    def _host(self, name: str, immediates: tuple[Any, ...]) -> None:
+        image = self.plan.image
+        service = (image.services if name == "SYSCALL" else image.intrinsics)[immediates[0]]
+        self.plan.services[service_name(service)] = service
+        operands = [] if service.member is None else [self.word(service.member)]
+        operands += [self._kept(value) for value in self._take(len(service.params))]
+        need = self.paths.needs[self.block.start]
+        room = self.sub(self._budget(), self.word(need)) if service.extra_cycles is not None else self.word(0)
+        given = "".join(f", {value.type} {value.text}" for value in (room, *operands))
+        type_ = answer_type(service)
+        answer = self.define(type_, f"call fastcc {type_} {service_name(service)}(ptr %cx{given})").text
+        first = 0
+        if may_refuse(service):
+            first = 2
+            self._refused(self.define("i64", f"extractvalue {type_} {answer}, 0"))
+        if service.extra_cycles is not None:
+            extra = self.define("i64", f"extractvalue {type_} {answer}, 1")
+            self.store(self.sub(self._budget(), extra), "%budget")
+        for i, (_, kind) in enumerate(service.results):
+            result = "double" if kind == "float" else "i64"
+            self.stack.append(self.define(result, f"extractvalue {type_} {answer}, {first + i}"))
+
+    def _refused(self, refusal: Value) -> None:
+        """A host call that is denied traps; one that cannot be paid for is left to the interpreter, with its block."""
+        block, at_entry = self.block, self.at_entry
+        record = self.plan.records.of(self.index, self.pc)
+
+        def why() -> None:
+            denied, unpaid = self.name("denied"), self.name("unpaid")
+            is_denied = self.eq(refusal, self.word(DENIED))
+            self.emit(f"br i1 {is_denied.text}, label %{denied}, label %{unpaid}")
+            self.label(denied)
+            status = Trap.HOST_DENIED << context.STATUS_BITS | layout.TRAP
+            self._exit("trap", status, record, block.cost)
+            self.label(unpaid)
+            self._resume(block, at_entry)
+
+        self._guard(self.not_(self.eq(refusal, self.word(DONE))), why)
+
+
+_FLOWS: dict[Flow, Callable[[FunctionCode, str, tuple[Any, ...]], None]] = {
+    Flow.JUMP: FunctionCode._jump,
+    Flow.RETURN: FunctionCode._return,
+    Flow.CALL: FunctionCode._call,
+    Flow.CALL_CLOSURE: FunctionCode._call_closure,
+    Flow.CLOSURE: FunctionCode._from_slots,
+    Flow.SPAWN: FunctionCode._from_slots,
+    Flow.HOST: FunctionCode._host,
+    Flow.HALT: FunctionCode._leave_here,
+    Flow.TRAP: FunctionCode._leave_here,
+    Flow.SYNC: FunctionCode._leave_here,
+}

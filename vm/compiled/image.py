@@ -1,0 +1,77 @@
+"""An image whose records may lead into compiled code, or count how often they are entered."""
+
+from __future__ import annotations
+
+import hashlib
+import weakref
+from collections.abc import Callable, Iterable
+
+from ...loader.image import Image
+from .. import cache
+from ..interpreter import NativeImage, native_image
+from ..native import convention
+from .module import module
+from .objects import Level, Piece, load_object, make_object
+from .plan import Plan, Records, Root
+
+KIND = "compiled"  # of these entries of the cache
+
+
+class CompiledImage:
+    """Shared by all machines of the image that run on a compiling engine.
+
+    Records change while machines run, a word at a time: whichever handler a machine finds in one, it does the same.
+    """
+
+    def __init__(self, image: Image) -> None:
+        self._image = weakref.ref(image)  # whoever runs it keeps it
+        self.native: NativeImage = native_image(image).with_own_records()
+        self.records = Records(self.native.code)
+        self.pieces: list[Piece] = []  # kept as long as a record may lead there
+        self._count = int(self.native.core.handlers[self.native.core.numbers[("COUNT",), True]])
+
+    def code(self, roots: Iterable[Root], functions: Iterable[int], level: Level) -> Code:
+        """Code of this image, to be installed. Raises ReferenceError where the image is gone, and with it all who would run it."""
+        image = self._image()
+        if image is None:
+            raise ReferenceError
+        return Code(Plan(image, self.records, roots, functions, inlining=level is Level.FULL), level)
+
+    def install(self, code: Code) -> None:
+        """From now on the code's roots are entered compiled."""
+        piece = code.load(self.native.core.address_of)
+        self.pieces.append(piece)
+        for root, address in piece.entries.items():
+            self.native.records[self.records.first(*root), 0] = address
+
+    def count(self, root: Root, entries: int) -> None:
+        """Count so many entries of the root's block; it is entered as before."""
+        record = self.records.first(*root)
+        self.native.following[record] = self.native.records[record, 0]
+        self.native.counters[record] = entries
+        self.native.records[record, 0] = self._count
+
+    def is_counted_out(self, root: Root) -> bool:
+        """Whether as many entries as were to be counted have been."""
+        return bool(self.native.counters[self.records.first(*root)] <= 0)
+
+
+class Code:
+    """Code that may be made, or has been made before: what it is called in the cache is a digest of its text."""
+
+    def __init__(self, plan: Plan, level: Level) -> None:
+        self.plan, self.level = plan, level
+        self.text = module(plan, convention())
+        self._key = f"{level.value}-{hashlib.sha256(self.text.encode()).hexdigest()}"
+
+    def is_kept(self) -> bool:
+        """Whether the cache has it."""
+        return cache.read(KIND, self._key) is not None
+
+    def load(self, address_of: Callable[[str], int]) -> Piece:
+        """From the cache, or made and kept there."""
+        code = cache.read(KIND, self._key)
+        if code is None:
+            code = make_object(self.text, self.level)
+            cache.write(KIND, self._key, code)
+        return load_object(code, self.plan, address_of)
