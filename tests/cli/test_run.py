@@ -80,7 +80,7 @@ def test_without_json_people_read_what_it_came_to(pbs, tick):
     done = pbs("run", tick, "--frames", 3)
     digest = pbs("run", tick, "--frames", 3, "--json").shown("run")["digest"]
     assert done.code == 0
-    assert "3 frames, 19 cycles, interpreter" in done.out
+    assert "3 frames, 19 cycles, auto" in done.out
     assert digest in done.out
     assert done.err == ""
 
