@@ -49,7 +49,7 @@ soak: $(STAMP)  ## every proof at full scale, for hours: JOBS=2; writes soak.jso
 bench: $(STAMP)  ## how fast: kernels, cartridges, costs; the peers that are here; units
 	@$(BIN)/pbs bench run
 	@$(BIN)/pbs bench peers
-	@$(BIN)/python -m pytest --pyargs pbs.bench.units --benchmark-only -q
+	@$(BIN)/python -m pytest --pyargs pbs.bench.units --benchmark-only --benchmark-timer=time.process_time -q
 
 docs: $(STAMP)  ## write the generated documents again
 	@$(BIN)/python docs/generate.py

@@ -65,6 +65,9 @@ def line_chart(
         if logarithmic:
             axes.set_xscale("log")
             axes.set_yscale("log")
+            axes.xaxis.set_major_formatter("{x:,.0f}")
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.minorticks_off()
         else:
             axes.set_ylim(bottom=0)
         if ticks is not None:
@@ -96,6 +99,7 @@ def bar_chart(bars: Mapping[str, float], *, title: str, x_label: str, marked: Se
         axes.set_xscale("log")
         axes.set_xlim(left=0.6 * min(bars.values()), right=2 * max(bars.values()))
         axes.xaxis.set_major_formatter("{x:g}")
+        axes.minorticks_off()
         axes.grid(visible=False, axis="y")
         axes.set_title(title, loc="left")
         axes.set_xlabel(x_label)

@@ -78,7 +78,11 @@ def keeping(words: int) -> Image:
     return load(assemble(_KEEPING.format(words=words)), limits=PROFILES["ADVANCED"])
 
 
-def living(objects: int) -> Image:
-    """A program that makes a list of so many records of NODE_WORDS in its first frame, and collects in every frame."""
-    limits = replace(PROFILES["ADVANCED"], gc_threshold_words=1)
+def living(objects: int, *, collect: bool) -> Image:
+    """A program that makes a list of so many records of NODE_WORDS, and then frame by frame a word of garbage.
+
+    collect: in every frame; else only once the words of the largest threshold were allocated, which takes long.
+    """
+    largest = PROFILES["ADVANCED"]
+    limits = replace(largest, gc_threshold_words=1) if collect else largest
     return load(assemble(_LIVING.format(objects=objects)), limits=limits)

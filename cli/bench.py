@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,34 @@ def compare(
     error = PbsError("release_slower", subject=b, details={"where": ", ".join(result["slower"])})
     complain(f"pbs: {text(error)}")
     return error.exit_code
+
+
+@command.command("growth")
+@click.argument("studies", nargs=-1, metavar="[STUDY]...")
+@click.option("--charts", metavar="DIR", help="Draw each study: DIR/STUDY.svg.")
+@SIZE
+@click.option(
+    "--rounds", type=click.IntRange(1, 1000), default=3, show_default=True, help="How often each is timed, in turn."
+)
+@JSON
+def growth(studies: tuple[str, ...], charts: str | None, size: str | None, rounds: int, as_json: bool) -> int:
+    """Measure how costs grow: verify and lower with the program, collect with live words, replay with frames, batch with machines.
+
+    Each with a law fitted to it, a fixed cost and a constant for each unit, how well it holds, and the exponent of the growth.
+    """
+    from ..bench import growth as grown
+    from ..bench.charts import require_matplotlib
+
+    if charts is not None:
+        require_matplotlib()
+    result = grown.run(studies, size=size, rounds=rounds)
+    if charts is not None:
+        for study in result["studies"]:
+            write_output(
+                os.path.join(charts, f"{study['name']}.svg"), grown.chart(study).encode("utf-8"), as_json=as_json
+            )
+    _show(result, grown.lines(result), as_json=as_json)
+    return 0
 
 
 @command.command("page")

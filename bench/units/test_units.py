@@ -1,16 +1,21 @@
 """How long single steps take, one function each: `pytest bench/units --benchmark-only`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import pbs
+from pbs.bench.benchmarks import STATE_WORDS
+from pbs.bench.programs import keeping, living, long_program
 from pbs.host import standard
 from pbs.isa import container
 from pbs.isa.assembler import assemble as to_program
 from pbs.isa.disassembler import disassemble
 from pbs.loader.cartridge import read_directory
 from pbs.loader.manifest import parse_manifest
+from pbs.verifier import verify
+from pbs.vm import layout
 
 CARTRIDGES = Path(__file__).parents[2] / "cartridges"
 PONG = CARTRIDGES / "pong"
@@ -20,6 +25,11 @@ RALLY = PONG / "golden" / "rally.pbt"
 @pytest.fixture(scope="module")
 def image():
     return pbs.load(PONG)
+
+
+@pytest.fixture(scope="module")
+def long_image():
+    return pbs.load(long_program(10_000)[0])
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +73,17 @@ def test_load_a_cartridge(benchmark):
     assert benchmark(pbs.load, PONG).title == "Pong"
 
 
+def test_verify_a_program(benchmark, long_image):
+    assert benchmark(verify, long_image.program, {}, {}).work
+
+
+def test_lower_a_program(benchmark, long_image):
+    def fresh():  # records are kept for the very image that they were made of
+        return (replace(long_image),), {}
+
+    assert benchmark.pedantic(pbs.Machine, setup=fresh, rounds=20).frame == 0
+
+
 def test_make_a_machine(benchmark, image):
     assert benchmark(pbs.Machine, image).frame == 0
 
@@ -84,6 +105,20 @@ def test_restore_a_snapshot_from_bytes(benchmark, machine):
     data = bytes(machine.snapshot())
     benchmark(machine.restore, data)
     assert machine.frame == 60
+
+
+def test_digest_a_frame_with_64_kib(benchmark):
+    machine = pbs.Machine(keeping(STATE_WORDS))
+    machine.run(1)
+    assert benchmark(machine.run, 100)[-1].digest
+
+
+def test_collect_with_ninety_thousand_live_words(benchmark):
+    machine = pbs.Machine(living(30_000, collect=True))
+    machine.run(2)
+    before = machine.state[layout.COLLECTIONS]
+    benchmark(machine.run_frame)
+    assert machine.state[layout.COLLECTIONS] > before
 
 
 def test_read_a_trace(benchmark):

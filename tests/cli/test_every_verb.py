@@ -44,6 +44,7 @@ SUCCESSES = [
     "bench run fib load --size small --rounds 1", "bench run mix --engine reference --rounds 1", "bench page runs.jsonl a.html",
     "warmup", "warmup pong tick.pbx", "cache info", "cache clear",
     "bench peers fib --only cpython --size small --rounds 1 --chart a.svg",
+    "bench growth batch --size small --rounds 1 --charts .",
     "bench compare installed installed mix --engine reference --size small --rounds 5 --threshold 900",
 ]  # fmt: skip
 FAILURES = [
@@ -66,7 +67,8 @@ FAILURES = [
     ("pack pong -o no/a.cart", 5),
     ("bench", 2), ("bench bogus", 2), ("bench run bogus", 2), ("bench run fib --engine bogus", 2),
     ("bench run fib --size small --history tick.pbx", 3), ("bench page tick.pbx a.html", 3), ("bench page runs.jsonl no/a.html", 5),
-    ("bench peers bogus", 2), ("bench compare installed", 2),
+    ("bench peers bogus", 2), ("bench growth bogus", 2), ("bench growth batch --size small --charts no", 5),
+    ("bench compare installed", 2),
     ("bench compare installed nothing", 2), ("bench compare installed tick.whl", 3),
     ("bench compare installed installed bogus", 2), ("bench peers --only bogus", 2), ("bench peers fib --chart a.jpg", 2),
     ("bench peers fib --only cpython --size small --rounds 1 --chart no/a.svg", 5),
