@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -210,13 +211,16 @@ def _keep_logs(stretch: Stretch, logs: dict[int, bytes]) -> None:
 
 
 def _side_by_side(n: int, words: int) -> npt.NDArray[np.int64]:
-    """Zeros for n states, (n, words), each on cache lines of its own."""
+    """Zeros for n states, (n, words), each on cache lines of its own. Raises LimitReached."""
     stride = -(-words // _STRIDE_WORDS) * _STRIDE_WORDS
     if 8 * n * stride > MOST_BYTES:
         raise _too_large(n)
-    room = np.zeros(n * stride + _STRIDE_WORDS, np.int64)
-    first = -(room.ctypes.data // 8) % _STRIDE_WORDS
-    return room[first : first + n * stride].reshape(n, stride)[:, :words]
+    private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_ANONYMOUS") else {}
+    try:
+        room = mmap.mmap(-1, 8 * n * stride, **private)  # pages that no machine touches are never there
+    except OSError:
+        raise _too_large(n) from None
+    return np.frombuffer(room, np.int64).reshape(n, stride)[:, :words]
 
 
 def _too_large(n: int) -> LimitReached:

@@ -80,6 +80,7 @@ def take(image: Image, state: Words) -> Snapshot:
 def put(snapshot: Snapshot, state: Words) -> None:
     """Make `state` what it was when the snapshot was taken. Its limits and constants must be those of the same image."""
     words = np.frombuffer(snapshot.data, _WORD, offset=_HEADER_BYTES)
+    _clear(state)
     _fill(snapshot.image, state, words)
 
 
@@ -182,12 +183,22 @@ def _blank_state(image: Image) -> Words:
     return state
 
 
+def _clear(state: Words) -> None:
+    """Zero what a machine has written where zeros must stand behind what is filled in. All that it did not use is zero."""
+    for pointer, count in (
+        (layout.AT_ORDER, state[layout.COROUTINE_LIMIT]),
+        (layout.AT_SLEEPERS, state[layout.COROUTINE_LIMIT]),
+        (layout.AT_OBJECTS, 2 * state[layout.OBJECT_COUNT]),
+        (layout.AT_INFO, state[layout.OBJECT_COUNT]),
+        (layout.AT_HEAP_ORDER, state[layout.OBJECT_COUNT]),
+        (layout.AT_HEAP, state[layout.HEAP_TOP]),
+        (layout.AT_LOG, (state[layout.DEVICE + LOG_USED] + 7) // 8),
+    ):
+        state[state[pointer] : state[pointer] + count] = 0
+
+
 def _fill(image: Image, state: Words, words: Words) -> None:
-    """Write the words to their places, and zeros to what must be zero behind them. Raises _Invalid where they do not add up."""
-    regions = layout.lay_out(image.limits, len(image.program.globals)).regions
-    for region in ("order", "sleepers", "globals", "objects", "info", "heap_order", "heap", "log"):
-        at, size = regions[region]
-        state[at : at + size] = 0
+    """Write the words to their places, where zeros stand. Raises _Invalid where they do not add up."""
     taken = 0
     for step, (first, count) in enumerate(_spans(image, state)):
         if count < 0 or count > len(words) - taken:

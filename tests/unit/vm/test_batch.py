@@ -462,16 +462,17 @@ def test_ticks_are_counted_from_one(ticks):
 def test_a_batch_that_does_not_fit_into_memory_is_refused_before_anything_is_allocated(monkeypatch):
     monkeypatch.setattr(batch, "MOST_BYTES", 1 << 20)
     allocated = []
-    monkeypatch.setattr(batch.np, "zeros", lambda *given: allocated.append(given))
+    monkeypatch.setattr(batch.mmap, "mmap", lambda *given, **options: allocated.append(given))
     assert code_of(Batch, world(), 1000) == "batch_too_large"
     assert allocated == []
 
 
-def test_memory_that_the_system_does_not_give_is_no_accident(monkeypatch):
-    def refuse(*_given):
-        raise MemoryError
+@pytest.mark.parametrize(("owner", "name", "error"), [(batch.mmap, "mmap", OSError), (batch, "Machine", MemoryError)])
+def test_memory_that_the_system_does_not_give_is_no_accident(monkeypatch, owner, name, error):
+    def refuse(*_given, **_options):
+        raise error
 
-    monkeypatch.setattr(batch, "_side_by_side", refuse)
+    monkeypatch.setattr(owner, name, refuse)
     assert code_of(Batch, world(), 2) == "batch_too_large"
 
 
