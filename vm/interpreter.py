@@ -164,7 +164,7 @@ class Interpreter:
         jobs[:, context.JOB_CONTEXT] = [engines[slot].address for slot in stretch.slots.tolist()]
         stretch.write_arguments(jobs[:, context.JOB_GIVEN : context.JOB_GIVEN + ARGUMENTS])
         taken = np.array([0, len(jobs)], np.int64)
-        workers.run(partial(native.run_jobs, jobs.ctypes.data, taken.ctypes.data), len(jobs))
+        workers.run(partial(_run_jobs, engines, stretch, jobs, taken), len(jobs))
         stretch.done[:] = jobs[:, context.JOB_RESULT]
 
     def run_call(self, function: int, arguments: Any, cycles: int) -> int:
@@ -177,3 +177,10 @@ class Interpreter:
     def state_replaced(self) -> None:
         """The native call stacks no longer say what the state's frames say."""
         self._known[:] = 0
+
+
+def _run_jobs(
+    engines: Sequence[Interpreter], _stretch: Stretch, jobs: npt.NDArray[np.int64], taken: npt.NDArray[np.int64]
+) -> None:
+    """Jobs hold addresses. What they lead to is an argument here, so that it stays when an interrupt takes the caller away."""
+    engines[0].native.core.run_jobs(jobs.ctypes.data, taken.ctypes.data)

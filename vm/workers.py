@@ -36,10 +36,14 @@ class Workers:
             self._settle()
 
     def _settle(self) -> None:
+        """Wait for those that have begun; call off the others. What failed is raised when all are done."""
+        failure = None
         while self._helpers:
-            if not self._helpers[-1].cancel():
-                self._helpers[-1].result()
+            helper = self._helpers[-1]  # it stays until it is done: an interrupt may come
+            failure = failure if helper.cancel() else helper.exception() or failure
             self._helpers.pop()
+        if failure is not None:
+            raise failure
 
     def _threads(self) -> ThreadPoolExecutor:
         if self._pool is None:
