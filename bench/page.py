@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from .benchmarks import CARTRIDGE, COST, KERNEL
+from .benchmark import CARTRIDGE, COST, KERNEL
 from .charts import Line, line_chart
 from .surroundings import machine_line
 

@@ -11,7 +11,9 @@ from ..contract import UsageError
 from ..contract.notices import notify
 from ..contract.release import VERSION
 from ..vm.machine import ENGINES
-from .benchmarks import CARTRIDGE, KERNEL, Benchmark, Outcome, choose, peak_bytes
+from .benchmark import CARTRIDGE, COST, KERNEL, Benchmark, Outcome
+from .benchmarks import choose
+from .costs import peak_bytes
 from .suite import FULL, SMALL
 from .surroundings import machine_line, machine_object
 from .timing import Measured, on_one_core, take_turns
@@ -79,15 +81,15 @@ def _per_unit(seconds: float, benchmark: Benchmark) -> float:
 
 def lines(report: Mapping[str, Any]) -> Iterator[str]:
     """The object as tables."""
-    rows = {kind: [row for row in report["benchmarks"] if row["kind"] == kind] for kind in (KERNEL, CARTRIDGE, "cost")}
+    rows = {kind: [row for row in report["benchmarks"] if row["kind"] == kind] for kind in (KERNEL, CARTRIDGE, COST)}
     yield f"PBS {report['release']}, engine {report['engine']}, size {report['size']}, {report['rounds']} rounds"
     yield machine_line(report["machine"])
     if rows[KERNEL]:
         yield from _kernels(rows[KERNEL])
     if rows[CARTRIDGE]:
         yield from _cartridges(rows[CARTRIDGE])
-    if rows["cost"]:
-        yield from _costs(rows["cost"])
+    if rows[COST]:
+        yield from _costs(rows[COST])
     if report["peak_bytes"] is not None:
         yield f"{'memory':10}  {report['peak_bytes'] / 1e6:7,.1f} MB  most that a process playing pong holds"
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ...contract import InternalError, UsageError
-from ..benchmarks import surroundings
+from ..costs import surroundings
 from .releases import Release
 
 

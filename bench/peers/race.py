@@ -11,7 +11,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from ...contract import Diverged
-from ..benchmarks import surroundings
+from ..costs import surroundings
 from ..suite import Kernel
 from ..timing import Samples, on_one_core
 from .rows import Peer

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import pbs
-from pbs.bench.benchmarks import STATE_WORDS
+from pbs.bench.costs import STATE_WORDS
 from pbs.bench.programs import keeping, living, long_program
 from pbs.host import standard
 from pbs.isa import container

@@ -1,0 +1,158 @@
+"""What single steps cost: loading, proving, making ready, compiling, snapshots, digests, starting."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from ..contract import InternalError
+from ..loader import Image, load
+from ..verifier import verify
+from ..vm import Machine
+from .benchmark import COST, Benchmark, Outcome
+from .programs import keeping, long_program
+from .suite import FULL, GAMES, KERNELS, SMALL, Game
+from .timing import Job, Run
+
+STATE_WORDS = 8192  # 64 KiB of guest data
+_LONG = {FULL: 10_000, SMALL: 500}
+_REPEATS = {FULL: 200, SMALL: 2}
+_START_TIMEOUT_S = 600
+(_PONG,) = (game for game in GAMES if game.name == "pong")
+
+
+def costs(engine: str, size: str) -> Iterator[Benchmark]:
+    """One benchmark for each, in the order in which a program meets them."""
+    data, count = long_program(_LONG[size])
+    long = cache(lambda: load(data))
+    repeats = _REPEATS[size]
+    yield _cost(
+        "load", "cartridge", 1, "a cartridge's directory to an image", lambda: _doing(lambda: load(_PONG.folder))
+    )
+    yield _cost("verify", "instruction", count, "the proof", lambda: _doing(lambda: verify(long().program, {}, {})))
+    yield _cost("lower", "instruction", count, "proved code to records", lambda: _readying(long(), "interpreter"))
+    yield _cost("ready", "instruction", count, "for the engine, all of it", lambda: _readying(long(), engine))
+    yield from _compiling(size)
+    yield _cost("snapshot", "snapshot", repeats, "of 64 KiB and the devices", lambda: _snapshots(engine, repeats))
+    yield _cost("digest", "frame", repeats, "that does nothing, with 64 KiB", lambda: _idle_frames(engine, repeats))
+    yield from _starts(engine)
+
+
+def _cost(name: str, unit: str, units: int, says: str, prepare: Callable[[], Run[Outcome]]) -> Benchmark:
+    return Benchmark(name=name, kind=COST, unit=unit, units=units, says=says, job=Job(prepare))
+
+
+def _doing(step: Callable[[], object]) -> Run[Outcome]:
+    def run() -> Outcome:
+        step()
+        return Outcome()
+
+    return run
+
+
+def _readying(image: Image, engine: str) -> Run[Outcome]:
+    fresh = replace(image)  # what engines make of an image they keep for that very image
+    return _doing(lambda: Machine(fresh, engine=engine))
+
+
+def _snapshots(engine: str, repeats: int) -> Run[Outcome]:
+    machine = Machine(keeping(STATE_WORDS), engine=engine)
+    machine.run(1)
+    return _doing(lambda: [machine.snapshot() for _ in range(repeats)])
+
+
+def _idle_frames(engine: str, repeats: int) -> Run[Outcome]:
+    machine = Machine(keeping(STATE_WORDS), engine=engine)
+    machine.run(1)
+    return _doing(lambda: machine.run(repeats))
+
+
+# ---- the compiled tier ---------------------------------------------------------------------------------------------
+
+
+def _compiling(size: str) -> Iterator[Benchmark]:
+    """All functions of the kernels to machine code, never from the cache, with few passes and with all."""
+    kernels = KERNELS if size == FULL else KERNELS[:1]
+    images = cache(lambda: [kernel.image() for kernel in kernels])
+    count = sum(len(function.instructions) for image in images() for function in image.facts.functions)
+    yield _cost("lean", "instruction", count, "kernels to machine code, few passes", lambda: _compile(images(), "lean"))
+    yield _cost("full", "instruction", count, "... with all passes", lambda: _compile(images(), "full"))
+
+
+def _compile(images: list[Image], level: str) -> Run[Outcome]:
+    from ..vm.compiled.image import CompiledImage
+    from ..vm.compiled.objects import Level, make_object
+
+    def compile_all() -> None:
+        for image in images:
+            functions = range(len(image.facts.functions))
+            code = CompiledImage(image).code([(index, 0) for index in functions], functions, Level(level))
+            make_object(code.text, Level(level))
+
+    return _doing(compile_all)
+
+
+# ---- processes -----------------------------------------------------------------------------------------------------
+
+
+def _starts(engine: str) -> Iterator[Benchmark]:
+    def started(name: str, says: str, prepare: Callable[[], Run[Outcome]]) -> Benchmark:
+        return replace(_cost(name, "process", 1, says, prepare), job=Job(prepare, "wall"))
+
+    yield started("start", "`pbs run pong --frames 1`, warm", lambda: _starting(_PONG, engine))
+    first = started("first", "the same with nothing compiled before", lambda: _first_start(_PONG, engine))
+    yield replace(first, by_default=False)
+
+
+def start_command(game: Game, engine: str) -> list[str]:
+    """The command that plays one frame."""
+    return [sys.executable, "-m", "pbs", "run", str(game.folder), "--frames", "1", "--engine", engine]
+
+
+def surroundings() -> dict[str, str]:
+    """The environment of processes that are measured: as in anyone's shell."""
+    return {name: value for name, value in os.environ.items() if name == "PYTHONPATH" or not name.startswith("PYTHON")}
+
+
+def _starting(game: Game, engine: str, cache_folder: Path | None = None) -> Run[Outcome]:
+    environment = surroundings()
+    if cache_folder is not None:
+        environment["PBS_CACHE_DIR"] = str(cache_folder)
+
+    def start() -> None:
+        subprocess.run(  # noqa: S603 - our own interpreter and our own command
+            start_command(game, engine), env=environment, capture_output=True, check=True, timeout=_START_TIMEOUT_S
+        )
+
+    return _doing(start)
+
+
+def _first_start(game: Game, engine: str) -> Run[Outcome]:
+    kept = tempfile.TemporaryDirectory(prefix="pbs-bench-")  # removed once the run that holds it is gone
+    start = _starting(game, engine, Path(kept.name))
+
+    def run() -> Outcome:
+        assert Path(kept.name).exists()
+        return start()
+
+    return run
+
+
+def peak_bytes(engine: str) -> int | None:
+    """The most memory that a process playing one frame of pong ever holds; None where the system does not tell."""
+    if not hasattr(os, "wait4"):
+        return None
+    process = subprocess.Popen(  # noqa: S603 - as above
+        start_command(_PONG, engine), env=surroundings(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise InternalError(f"pong ended with exit code {process.returncode}")
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
