@@ -48,7 +48,7 @@ class Batch:
         n: int,
         *,
         engine: str | MakeEngine = "auto",
-        seed: int | Sequence[int] = 0,
+        seed: int | Sequence[int] | npt.NDArray[np.integer[Any]] = 0,
         threads: int | None = None,
     ) -> None:
         _require("n", n, 1, MOST_MACHINES)
@@ -194,8 +194,9 @@ class Batch:
     def screens(self) -> npt.NDArray[np.uint16]:
         """A copy of every screen that is shown: shape (n, 180, 320), RGB565."""
         at = int(self._states[0, layout.AT_PIXELS])
-        both = self._states[:, at : at + layout.PIXEL_WORDS].view(np.uint16).reshape(len(self), 2, HEIGHT, WIDTH)
-        return both[np.arange(len(self)), self._states[:, layout.DEVICE + FRONT]]
+        pixels = self._states[:, at : at + layout.PIXEL_WORDS].astype("<i8", copy=False).view("<u2")
+        both = pixels.reshape(len(self), 2, HEIGHT, WIDTH)
+        return both[np.arange(len(self)), self._states[:, layout.DEVICE + FRONT]].astype(np.uint16, copy=False)
 
 
 def _keep_logs(stretch: Stretch, logs: dict[int, bytes]) -> None:
@@ -227,7 +228,7 @@ def _too_large(n: int) -> LimitReached:
     return LimitReached("batch_too_large", available=str(n))
 
 
-def _seeds(seed: int | Sequence[int], n: int) -> list[int]:
+def _seeds(seed: int | Sequence[int] | npt.NDArray[np.integer[Any]], n: int) -> list[int]:
     if isinstance(seed, (int, np.integer)):
         return [_require_seed(seed)] * n
     if len(seed) != n:

@@ -35,11 +35,13 @@ SLOTS = 5
 PORTIONS = {Scale.TEST: 6, Scale.SOAK: 200}  # of each cartridge, on each engine
 RANDOM_PROGRAMS = {Scale.TEST: 60, Scale.SOAK: 24_000}
 AT_ONCE = 60  # random programs in one part
-FRAMES = {"interpreter": 40, "reference": 2}  # of a portion, at most
-ON_EACH = (
-    ("interpreter", "interpreter"),
-    ("reference", "interpreter"),
-)  # engines of a batch, and of the machines beside it
+ENGINES = ("interpreter", "auto", "compiled", "reference")  # of a batch; the machines beside it are on the interpreter
+FRAMES = {engine: 2 if engine == "reference" else 40 for engine in ENGINES}  # of a portion, at most
+RARELY = {
+    7: "reference",
+    13: "auto",
+    15: "compiled",
+}  # random programs, by their number modulo 30, that are run on others
 MAX_TICKS = 3
 LIMITS = tuple(replace(limits, frame_cycles=1 << 13) for limits in (SMALL, ROOMY))  # some frames are not done in time
 
@@ -50,7 +52,7 @@ def check(scale: Scale, shard: int, shards: int) -> Figures:
     parts = [
         partial(_everything, rounds),
         *(partial(_random_programs, range(at, at + AT_ONCE)) for at in range(0, RANDOM_PROGRAMS[scale], AT_ONCE)),
-        *(partial(_cartridge, name, *on, rounds) for name in CARTRIDGES for on in ON_EACH),
+        *(partial(_cartridge, name, engine, rounds) for name in CARTRIDGES for engine in ENGINES),
     ]
     figures: Counter[str] = Counter()
     for part in parts[shard::shards]:
@@ -63,13 +65,13 @@ def check(scale: Scale, shard: int, shards: int) -> Figures:
 
 def _everything(rounds: int) -> Mapping[str, int]:
     figures: Counter[str] = Counter()
-    for on in ON_EACH:
-        figures.update(_Beside("everything", world.world(), *on, rounds).run(rounds))
+    for engine in ENGINES:
+        figures.update(_Beside("everything", world.world(), engine, rounds).run(rounds))
     return figures
 
 
-def _cartridge(name: str, engine: str, other: str, rounds: int) -> Mapping[str, int]:
-    beside = _Beside(name, pbs.load(ROOT / name), engine, other, rounds)
+def _cartridge(name: str, engine: str, rounds: int) -> Mapping[str, int]:
+    beside = _Beside(name, pbs.load(ROOT / name), engine, rounds)
     if engine == "reference":
         return beside.run(1)
     beside.play_recording()
@@ -80,23 +82,21 @@ def _random_programs(numbers: range) -> Mapping[str, int]:
     figures: Counter[str] = Counter({"random programs": len(numbers)})
     for number in numbers:
         image = image_of(random_program(Random(number), size=4 + number % 30), LIMITS[number & 1])
-        on = ON_EACH[number % 16 // 15]
-        figures.update(_Beside(f"random program {number}", image, *on, number).run(2))
+        figures.update(_Beside(f"random program {number}", image, RARELY.get(number % 30, ENGINES[0]), number).run(2))
     return figures
 
 
 class _Beside:
     """A batch, and for every slot a machine to which the same is done alone."""
 
-    def __init__(self, name: str, image: Image, engine: str, other: str, number: int) -> None:
+    def __init__(self, name: str, image: Image, engine: str, number: int) -> None:
         self.name, self.image, self.engine = name, image, engine
         self.rng = Random(f"{name} {engine}")
         self.threads = THREADS[number % len(THREADS)]
         seeds = [self.rng.randrange(-(1 << 63), 1 << 63) for _ in range(SLOTS)]
         self.batch = Batch(image, SLOTS, engine=engine, seed=seeds, threads=self.threads)
-        self.machines = [Machine(image, engine=other, seed=seed) for seed in seeds]
+        self.machines = [Machine(image, engine=ENGINES[0], seed=seed) for seed in seeds]
         self.seeds = seeds
-        self.other = other
         self.figures: Counter[str] = Counter(batches=1)
 
     def play_recording(self) -> None:
@@ -136,7 +136,7 @@ class _Beside:
         """Reset a slot; its machine is another."""
         self.batch.reset(slot, seed=seed)
         self.seeds[slot] = self.seeds[slot] if seed is None else seed
-        self.machines[slot] = Machine(self.image, engine=self.other, seed=self.seeds[slot])
+        self.machines[slot] = Machine(self.image, engine=ENGINES[0], seed=self.seeds[slot])
         self.figures["resets"] += 1
 
     def compare(self, frames: int, inputs: list[list[Input]], ticks: int) -> batch.BatchResult:
