@@ -76,7 +76,8 @@ def _core() -> Iterator[Finding]:
         yield "core", ERROR, "the interpreter cannot be compiled", "install numba and llvmlite"
         return
     from ..vm import cache
-    from ..vm.native import BASE_PARTS, KIND, convention
+    from ..vm.native import convention
+    from ..vm.native_names import BASE_PARTS, KIND
 
     folder = cache.current()
     if folder is None:

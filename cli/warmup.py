@@ -10,8 +10,9 @@ from ..contract import StorageError
 from ..host import standard
 from ..loader import load
 from ..vm import Machine, cache
-from ..vm.native import BASE_PARTS, KIND, core
+from ..vm.native import core
 from ..vm.native_build import part_names
+from ..vm.native_names import BASE_PARTS, KIND
 from .options import JSON
 from .output import cartridge_object, print_json, say, tell_warnings
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from .devices import COROUTINE_ROWS, Bytes, Words
+from .devices import COROUTINE_ROWS, ROW_SERIAL, ROW_STATE, ROW_WORDS, Bytes, Words
 from .registry import Service
 
 READY = 0
 SLEEPING = 1
 FINISHED = 2
-
-# The view `coroutines`: one row of this many words per coroutine that may live
-ROW_WORDS = 8
-STATE = 0  # FREE, or 1 + READY, or 1 + SLEEPING
-SERIAL = 1  # which coroutine of the run this is; handles name it
 
 
 def state(device: Words, coroutines: Words, objects: Words, heap_bytes: Bytes, handle: int) -> int:
@@ -25,8 +20,8 @@ def state(device: Words, coroutines: Words, objects: Words, heap_bytes: Bytes, h
     for i in range(8):
         serial |= heap_bytes[start + i] << (8 * i)
     for row in range(device[COROUTINE_ROWS]):
-        if coroutines[row * ROW_WORDS + STATE] != 0 and coroutines[row * ROW_WORDS + SERIAL] == serial:
-            return coroutines[row * ROW_WORDS + STATE] - 1
+        if coroutines[row * ROW_WORDS + ROW_STATE] != 0 and coroutines[row * ROW_WORDS + ROW_SERIAL] == serial:
+            return coroutines[row * ROW_WORDS + ROW_STATE] - 1
     return FINISHED
 
 

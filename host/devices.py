@@ -59,6 +59,11 @@ ASSET_COUNT = 29  # rows of the asset table
 COROUTINE_ROWS = 30  # rows of the view `coroutines`
 DEVICE_WORDS = 31
 
+# The view `coroutines`: one row of this many words per coroutine that may live
+ROW_WORDS = 8
+ROW_STATE = 0  # FREE, or 1 + READY, or 1 + SLEEPING (host/coroutine.py)
+ROW_SERIAL = 1  # which coroutine of the run this is; handles name it
+
 # Views by name: element type of the array
 VIEWS: Mapping[str, str] = MappingProxyType(
     {

@@ -14,10 +14,12 @@ from ..isa.table import FORMS
 from ..isa.traps import Trap
 from . import context, layout
 from .abi import Compiled, compiled, declaration, symbol_of
+from .code import RECORD
 from .kinds import FIXED, STEPS, VARIANTS, Tree, Variant
 from .llvm_words import DECLARATIONS, METADATA, SLOTS_TAG, LLVMWords, Value, parameters
+from .native_names import ENTER, TABLE
 from .native_words import COMPILED_KERNELS, NativeWords
-from .shapes import BEHIND_COST, CONSTANT, DEST, FIELDS, RECORD, TARGET, TARGET_COST, fields
+from .shapes import BEHIND_COST, CONSTANT, DEST, FIELDS, TARGET, TARGET_COST, fields
 
 REGISTERS = (
     ("ptr", "ip"), ("ptr", "fp"), ("i64", "budget"), ("ptr", "calls"), ("ptr", "heap"), ("ptr", "objects"), ("ptr", "cx"),
@@ -25,8 +27,6 @@ REGISTERS = (
 )  # fmt: skip
 PARAMETERS = parameters(REGISTERS)
 UNLIKELY = ", !prof !0"
-TABLE = "pbs_table_"
-ENTER = "pbs_enter"
 
 
 class Handler(NativeWords):

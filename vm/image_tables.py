@@ -1,6 +1,6 @@
 """What the machine's kernels must know of an image, as one array of words: functions, layouts of objects, safepoints.
 
-    header: offsets of the tables | functions | layouts | safepoint keys | safepoint rows | lists of slots
+    header: offsets of the tables | functions | layouts | safepoint keys | safepoint rows | strings | lists of slots | characters
 
 A layout is what an object's words mean: 1 + n for entry n of the type table, then one for the closures of every function.
 A safepoint is a place where a frame may wait; its row says which of the frame's slots hold refs and which floats.
@@ -8,17 +8,18 @@ A safepoint is a place where a frame may wait; its row says which of the frame's
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
-from ..isa.program import Constant, Program
-from ..isa.types import BYTE, FLOAT, INT, ArrayType, CoroutineType, FunctionType, RecordType, SlotType, Type, is_ref
 from ..loader.image import Image
-from ..verifier import Facts
 from .layout import INFO_SHIFT
+
+if TYPE_CHECKING:
+    from ..isa.program import Constant, Program
 
 # header
 FUNCTIONS = 0
@@ -31,6 +32,8 @@ GLOBAL_REF_COUNT = 6
 CONSTANT_OBJECTS = 7  # objects 1 .. n are the string constants, for good
 COROUTINE_LAYOUT = 8  # of handles; 0 where the program has none
 TYPE_COUNT = 9
+GLOBAL_COUNT = 10
+STRINGS = 11  # a row for each string constant
 HEADER_WORDS = 16
 
 # a function's row
@@ -48,6 +51,12 @@ REFS = 2  # list of the words that hold refs
 REF_COUNT = 3
 FLOATS = 4  # list of the words that hold floats
 FLOAT_COUNT = 5
+
+# a string's row
+STRING_WORDS = 3
+STRING_TYPE = 0  # entry of the type table
+STRING_BYTES = 1
+CHARACTERS = 2  # where its bytes begin: eight a word, as in the heap
 
 # SHAPE
 PLAIN_WORDS = 1  # array without refs
@@ -92,87 +101,14 @@ def tables_of(image: Image) -> npt.NDArray[np.int64]:
     """The array of an image; made once, and written by nobody."""
     made = _TABLES.get(image)
     if made is None:
-        made = _TABLES[image] = _Builder(image.program, image.facts).build()
+        from .image_words import image_words
+
+        made = _TABLES[image] = np.array(image_words(image.program, image.facts), dtype=np.int64)
         made.flags.writeable = False
     return made
 
 
-_Slots = tuple[int, int]  # a list: where it begins, how many
-_Layout = tuple[int, int, _Slots, _Slots]
-_NO_LAYOUT: _Layout = (0, 0, (0, 0), (0, 0))
-
-
-class _Builder:
-    def __init__(self, program: Program, facts: Facts) -> None:
-        self.program, self.facts = program, facts
-        self.lists: list[int] = []
-        self.found: dict[tuple[int, ...], int] = {}  # lists are shared; most safepoints have few different ones
-
-    def build(self) -> npt.NDArray[np.int64]:
-        functions = [(f.params, len(f.slots), f.frame_words, len(f.signature.results)) for f in self.facts.functions]
-        layouts = [
-            _NO_LAYOUT,
-            *map(self._type_layout, self.program.types),
-            *map(self._closure_layout, range(len(functions))),
-        ]
-        safepoints = sorted(self._safepoints())
-        global_refs = self._list(i for i, t in enumerate(self.program.globals) if is_ref(t))
-        at_functions = HEADER_WORDS
-        at_layouts = at_functions + FUNCTION_WORDS * len(functions)
-        at_keys = at_layouts + LAYOUT_WORDS * len(layouts)
-        at_rows = at_keys + len(safepoints)
-        at_lists = at_rows + SAFEPOINT_WORDS * len(safepoints)
-        coroutine = next(
-            (layout_of_type(i) for i, t in enumerate(self.program.types) if isinstance(t, CoroutineType)), 0
-        )
-        strings = sum(isinstance(constant.value, bytes) for constant in self.program.constants)
-        header = [0] * HEADER_WORDS
-        header[FUNCTIONS], header[LAYOUTS] = at_functions, at_layouts
-        header[SAFEPOINT_KEYS], header[SAFEPOINT_COUNT], header[SAFEPOINT_ROWS] = at_keys, len(safepoints), at_rows
-        header[GLOBAL_REFS], header[GLOBAL_REF_COUNT] = at_lists + global_refs[0], global_refs[1]
-        header[CONSTANT_OBJECTS], header[COROUTINE_LAYOUT] = strings, coroutine
-        header[TYPE_COUNT] = len(self.program.types)
-        words = header + [word for row in functions for word in row]
-        for shape, size, (refs, ref_count), (floats, float_count) in layouts:
-            words += [shape, size, at_lists + refs, ref_count, at_lists + floats, float_count]
-        words += [key for key, *_ in safepoints]
-        for _, live, (refs, ref_count), (floats, float_count) in safepoints:
-            words += [live, at_lists + refs, ref_count, at_lists + floats, float_count]
-        return np.array(words + self.lists, dtype=np.int64)
-
-    def _list(self, values: Iterable[int]) -> tuple[int, int]:
-        key = tuple(values)
-        at = self.found.setdefault(key, len(self.lists))
-        if at == len(self.lists):
-            self.lists += key
-        return at, len(key)
-
-    def _type_layout(self, entry: Type) -> _Layout:
-        if isinstance(entry, ArrayType):
-            shape = BYTES if entry.element == BYTE else REF_WORDS if is_ref(entry.element) else PLAIN_WORDS
-            return (shape, 0, (0, 0), (0, 0))
-        if isinstance(entry, RecordType):
-            return (FIELDS, len(entry.fields), self._list(_refs(entry.fields)), self._list(_floats(entry.fields)))
-        # A handle is one word, the coroutine's serial. Objects of a function type are closures, which have own layouts.
-        return _NO_LAYOUT if isinstance(entry, FunctionType) else (FIELDS, 1, (0, 0), (0, 0))
-
-    def _closure_layout(self, index: int) -> _Layout:
-        captures = self.program.functions[index].captures
-        if captures is None:
-            return _NO_LAYOUT
-        words = (INT, *captures)  # word 0 is the function
-        return (FIELDS, len(words), self._list(_refs(words)), self._list(_floats(words)))
-
-    def _safepoints(self) -> Iterable[tuple[int, int, tuple[int, int], tuple[int, int]]]:
-        for index, function in enumerate(self.facts.functions):
-            for block in function.safepoints():
-                types = (*function.slots, *block.stack)
-                yield place(index, block.start), len(types), self._list(_refs(types)), self._list(_floats(types))
-
-
-def _floats(types: Sequence[SlotType]) -> Iterable[int]:
-    return (i for i, t in enumerate(types) if t == FLOAT)
-
-
-def _refs(types: Sequence[SlotType]) -> Iterable[int]:
-    return (i for i, t in enumerate(types) if is_ref(t))
+def take_tables(image: Image, tables: npt.NDArray[np.int64]) -> None:
+    """The array of an image that need not be made, for it was kept."""
+    tables.flags.writeable = False
+    _TABLES[image] = tables

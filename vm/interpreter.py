@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
 from ..host.devices import VIEWS
-from ..isa.table import Flow
 from ..loader.image import Image
 from . import context, layout
-from .encode import Code, encode
+from .code import RECORD, Code
 from .image_tables import tables_of
 from .native import Core, core
-from .shapes import RECORD
 from .stretch import ARGUMENTS, Stretch
-from .views import AssetMemory, asset_memory, spans
-from .workers import Workers
+from .views import AssetMemory, assets_of, spans
+
+if TYPE_CHECKING:
+    from .workers import Workers
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,21 +44,22 @@ class NativeImage:
 
 
 _CODES: WeakKeyDictionary[Image, dict[tuple[bool, bool], Code]] = WeakKeyDictionary()  # the same for every core
+_MODULES: WeakKeyDictionary[Image, set[str]] = WeakKeyDictionary()  # of images that were kept
 _IMAGES: WeakKeyDictionary[Image, dict[tuple[Core, bool, bool], NativeImage]] = WeakKeyDictionary()
 
 
 def native_image(image: Image, *, fuse: bool = True, accumulators: bool = True) -> NativeImage:
     """The image made ready for the handlers, once per image. Results never depend on `fuse` and `accumulators`."""
-    loaded = core(image.registry)
+    loaded = core(None if image in _MODULES else image.registry)
     made = _IMAGES.setdefault(image, {})
     if (loaded, fuse, accumulators) not in made:
-        loaded.require(_modules(image))
+        loaded.require(modules_of(image))
         codes = _CODES.setdefault(image, {})
         if (fuse, accumulators) not in codes:
+            from .encode import encode
+
             codes[fuse, accumulators] = encode(image, loaded.numbers, fuse=fuse, accumulators=accumulators)
-        made[loaded, fuse, accumulators] = _bound(
-            loaded, codes[fuse, accumulators], tables_of(image), asset_memory(image.assets)
-        )
+        made[loaded, fuse, accumulators] = _bound(loaded, codes[fuse, accumulators], tables_of(image), assets_of(image))
     return made[loaded, fuse, accumulators]
 
 
@@ -80,14 +81,24 @@ def _bound(loaded: Core, code: Code, tables: npt.NDArray[np.int64], assets: Asse
     )
 
 
-def _modules(image: Image) -> set[str]:
+def modules_of(image: Image) -> set[str]:
     """The host modules that the program calls."""
+    if image in _MODULES:
+        return _MODULES[image]
+    from ..isa.table import Flow
+
     modules = {service.module for service in image.services.values()}
     for function in image.facts.functions:
         for decoded in function.instructions:
             if decoded.row.flow is Flow.HOST and decoded.row.name == "INTRINSIC":
                 modules.add(image.intrinsics[decoded.immediates[0]].module)
     return modules
+
+
+def take_code(image: Image, modules: set[str], code: Code) -> None:
+    """What was kept of an image for the standard host: the modules that it calls, and its code, fused and with accumulators."""
+    _MODULES[image] = modules
+    _CODES[image] = {(True, True): code}
 
 
 class Interpreter:

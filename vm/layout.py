@@ -13,8 +13,7 @@ from functools import cache
 from types import MappingProxyType
 
 from ..contract.limits import Limits
-from ..host.coroutine import ROW_WORDS
-from ..host.devices import DEVICE_WORDS, SCREEN
+from ..host.devices import DEVICE_WORDS, ROW_WORDS, SCREEN
 
 # ---- control words ------------------------------------------------------------------------------------------------------
 
@@ -87,7 +86,7 @@ NO_MARK = 0
 YIELD_MARK = 1
 SLEEP_MARK = 2
 
-# A coroutine's row (STATE and SERIAL are host.coroutine's)
+# A coroutine's row (STATE and SERIAL are host.devices')
 FREE = 0
 READY = 1
 SLEEPING = 2

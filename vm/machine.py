@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,18 +13,29 @@ from ..contract import LimitReached, UsageError
 from ..contract.limits import check_limits
 from ..host.devices import DEVICE_WORDS, FRONT, HEIGHT, HOST_CALLS, SCREEN, WIDTH, power_on
 from ..isa.traps import Trap
-from ..isa.types import BOOL, FLOAT, SlotType, is_ref
 from ..loader.image import Image
 from . import layout
-from .elements import elements
-from .image_tables import tables_of
+from .image_tables import (
+    CHARACTERS,
+    CONSTANT_OBJECTS,
+    GLOBAL_COUNT,
+    STRING_BYTES,
+    STRING_TYPE,
+    STRING_WORDS,
+    STRINGS,
+    tables_of,
+)
 from .inputs import NO_INPUT, Input
 from .kernels import coroutines, heap
 from .kernels.frames import REPORT_WORDS
 from .results import FrameResult, Status, Trapped, TrapRecord, frame_results
-from .snapshot import Snapshot, put, take
-from .stretch import Stretch
-from .workers import Workers
+from .views import ASSET_WORDS, assets_of
+
+if TYPE_CHECKING:
+    from ..isa.types import SlotType
+    from .snapshot import Snapshot
+    from .stretch import Stretch
+    from .workers import Workers
 
 DEFAULT_MAX_TICKS = 600  # host ticks that a frame may take before a run gives up: ten seconds
 MOST_CYCLES = 1 << 40  # that a tick or a call may be given; their sums stay far below a word
@@ -78,39 +89,26 @@ class Machine:
         check_limits(image.limits)
         self.image = image
         self.seed = seed
-        self.layout = layout.lay_out(image.limits, len(image.program.globals))
+        self.layout = layout.lay_out(image.limits, int(tables_of(image)[GLOBAL_COUNT]))
         self.state = np.zeros(self.layout.words, dtype=np.int64) if memory is None else memory
         self._power_on()
         make = _engine_named(engine) if isinstance(engine, str) else engine
         self.engine = make(image, self.state)
 
     def _power_on(self) -> None:
-        image, state = self.image, self.state.data
-        for at, value in layout.constants(self.layout, image.limits, len(image.program.globals)).items():
+        image, state, tables = self.image, self.state.data, tables_of(self.image).data
+        for at, value in layout.constants(self.layout, image.limits, tables[GLOBAL_COUNT]).items():
             state[at] = value
         state[layout.SEED] = self.seed
         state[layout.CURRENT] = -1
         state[layout.OBJECT_COUNT] = 1
         state[layout.CURSOR] = 1
         device = state[layout.DEVICE : layout.DEVICE + DEVICE_WORDS]
-        power_on(device, self.seed, image.limits.log_bytes, len(image.assets), image.limits.coroutines)
-        tables = tables_of(image).data
-        self._place_strings(state, tables)
+        assets = len(assets_of(image).table) // ASSET_WORDS
+        power_on(device, self.seed, image.limits.log_bytes, assets, image.limits.coroutines)
+        _place_strings(state, tables)
         coroutines.start(state, tables, 0, 0, 0)
         state[layout.ALLOCATED] = 0
-
-    def _place_strings(self, state: memoryview, tables: memoryview) -> None:
-        """String constants are the first objects, in the order of the constants, and stay."""
-        raw = elements(state, "B")
-        for constant in self.image.program.constants:
-            if isinstance(constant.value, bytes):
-                slot_type = constant.slot_type(self.image.program.types)
-                assert slot_type is not None
-                handle = heap.allocate(state, tables, slot_type - 16, len(constant.value))
-                assert handle, "loading checked that the constants fit"
-                offset = state[state[layout.AT_OBJECTS] + 2 * (handle & heap.LAYOUT_MASK)]
-                at = 8 * (state[layout.AT_HEAP] + offset)
-                raw[at : at + len(constant.value)] = constant.value
 
     # ---- running
 
@@ -221,6 +219,8 @@ class Machine:
         Raises UsageError for unknown names and arguments that do not fit, Trapped with the trap record, LimitReached
         where `cycles` do not suffice (the machine has then ended). It is no part of a recording.
         """
+        from ..isa.types import FLOAT, is_ref
+
         function = self.image.export(export)
         if function is None:
             raise UsageError("export_unknown", subject=export)
@@ -265,6 +265,8 @@ class Machine:
     def snapshot(self) -> Snapshot:
         """The whole machine as it stands between two frames. Raises UsageError inside of a frame and after the end."""
         self.require_boundary()
+        from .snapshot import take
+
         return take(self.image, self.state)
 
     def restore(self, snapshot: Snapshot | bytes) -> None:
@@ -272,6 +274,8 @@ class Machine:
 
         Bytes are checked word by word first. Raises Rejected where they are no snapshot of this image.
         """
+        from .snapshot import Snapshot, put
+
         taken = Snapshot.read(snapshot, self.image) if isinstance(snapshot, bytes) else snapshot
         if taken.image is not self.image:
             taken = Snapshot.read(taken.data, self.image)
@@ -288,8 +292,21 @@ class Machine:
         return pixels[first : first + SCREEN].reshape(HEIGHT, WIDTH).astype(np.uint16)
 
 
+def _place_strings(state: memoryview, tables: memoryview) -> None:
+    """String constants are the first objects, in the order of the constants, and stay."""
+    for row in range(tables[STRINGS], tables[STRINGS] + STRING_WORDS * tables[CONSTANT_OBJECTS], STRING_WORDS):
+        length, characters = tables[row + STRING_BYTES], tables[row + CHARACTERS]
+        handle = heap.allocate(state, tables, tables[row + STRING_TYPE], length)
+        assert handle, "loading checked that the constants fit"
+        at = state[layout.AT_HEAP] + state[state[layout.AT_OBJECTS] + 2 * (handle & heap.LAYOUT_MASK)]
+        words = (length + 7) // 8
+        state[at : at + words] = tables[characters : characters + words]
+
+
 def _is_word(word: int, slot_type: SlotType) -> bool:
     """Whether a slot of this type, which is no ref, may hold the word."""
+    from ..isa.types import BOOL
+
     return 0 <= word < (2 if slot_type == BOOL else 1 << 64)
 
 

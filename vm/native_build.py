@@ -22,22 +22,22 @@ from ..contract import InternalError
 from ..host import Registry, Service, standard
 from . import context, handlers, native_words, xxh3
 from .abi import Compiled, compiled, parts_of, symbol_of
+from .cache import Folder
 from .kernels import frames
 from .kernels.rebind import Rebinding
 from .kinds import VARIANTS
 from .llvm_words import LLVMWords
+from .native import pack, unpack
+from .native_names import KIND, PROBE_FAILED, RUN_CALL, RUN_FRAMES, RUN_JOBS, STEPS, TABLE
 from .target import MOST_OPTIMISED, USUAL, Target, aim, target, target_machine
 
-STEP_PARTS = 2
-CONVENTIONS = ("preserve_nonecc", "ccc")  # the second is what every target has
-RUN_FRAMES, RUN_CALL, RUN_JOBS = "pbs_run_frames", "pbs_run_call", "pbs_run_jobs"
 HASH = "pbs_hash128"
 
 
 def part_names(registry: Registry) -> list[str]:
     """Every part of the core for a host, the longest to make first."""
     modules = dict.fromkeys(service.module for service in rows(registry))
-    return ["kernels", *(f"steps{i}" for i in range(STEP_PARTS)), *modules]
+    return ["kernels", *STEPS, *modules]
 
 
 def rows(registry: Registry) -> list[Service]:
@@ -59,11 +59,22 @@ def handler_numbers(registry: Registry) -> dict[object, int]:
 
 
 def build_part(part: str, registry: Registry, convention: str) -> bytes:
-    """The object file of one part."""
+    """One part, as `native` unpacks it."""
+    return pack(_numbers(part, registry), _code(part, registry, convention))
+
+
+def _numbers(part: str, registry: Registry) -> list[int]:
+    """The numbers of a part's handlers, in the order of its table."""
+    if part in STEPS:
+        return list(range(STEPS.index(part), len(VARIANTS), len(STEPS)))
+    return [len(VARIANTS) + i for i, service in enumerate(rows(registry)) if service.module == part]
+
+
+def _code(part: str, registry: Registry, convention: str) -> bytes:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    if part.startswith("steps"):
-        return _object([handlers.step_module(int(part.removeprefix("steps")), STEP_PARTS, convention)], optimize=1)
+    if part in STEPS:
+        return _object([handlers.step_module(STEPS.index(part), len(STEPS), convention)], optimize=1)
     compiler = _Compiler(with_turn=part == "kernels")
     if part == "kernels":
         roots: list[Callable[..., Any]] = [*native_words.KERNELS.values(), frames.run_frames, frames.run_call]
@@ -73,7 +84,7 @@ def build_part(part: str, registry: Registry, convention: str) -> bytes:
         services = [service for service in rows(registry) if service.module == part]
         roots = [f for service in services for f in (service.function, service.extra_cycles) if f is not None]
         texts = [handlers.host_module(part, convention, services)]
-        public = [f"{handlers.TABLE}{part}"]
+        public = [f"{TABLE}{part}"]
         for service in services:
             _check_signature(service)
     for root in roots:
@@ -255,8 +266,6 @@ def _object(texts: Sequence[str], public: Sequence[str] | None = None, optimize:
 
 def main(convention: str, folder: str, parts: Sequence[str], made_for: Target) -> None:
     """Write parts of the standard host's core to a cache folder. Steps are tried out before anything else is made."""
-    from .cache import Folder
-    from .native import KIND, PROBE_FAILED, STEPS
     from .probe import steps_work
 
     aim(made_for)
@@ -265,7 +274,7 @@ def main(convention: str, folder: str, parts: Sequence[str], made_for: Target) -
     for part in parts:
         body = build_part(part, standard(), convention)
         if part in STEPS:
-            steps[part] = body
+            _, steps[part] = unpack(body)
             if len(steps) == len(STEPS) and not steps_work(list(steps.values())):
                 sys.exit(PROBE_FAILED)
         if not kept.write(KIND, part, body):

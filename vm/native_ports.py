@@ -10,7 +10,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from . import context, handlers
+from . import context, handlers, native_names
 
 _WORD, _POINTER, _REAL = ir.IntType(64), ir.IntType(8).as_pointer(), ir.DoubleType()
 
@@ -51,7 +51,7 @@ def _enter(_typing: Any, ip: Any, fp: Any, budget: Any, calls: Any, engine: Any,
         shapes = {"ptr": _POINTER, "i64": _WORD, "double": _REAL}
         wanted = [shapes[type_] for type_, _ in handlers.REGISTERS]
         function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(ir.VoidType(), wanted), handlers.ENTER
+            builder.module, ir.FunctionType(ir.VoidType(), wanted), native_names.ENTER
         )
         values = dict(zip(("ip", "fp", "budget", "calls", "cx", "acc", "facc"), given, strict=True))
         for name, word in (("heap", context.HEAP), ("objects", context.OBJECTS)):

@@ -16,11 +16,12 @@ from ..isa.assembler import assemble
 from ..isa.container import encode as encode_program
 from ..loader import load
 from . import context, layout
+from .code import RECORD
 from .encode import encode
-from .handlers import ENTER, REGISTERS, TABLE
+from .handlers import REGISTERS
 from .kinds import VARIANTS
+from .native_names import ENTER, TABLE
 from .native_words import KERNELS
-from .shapes import RECORD
 
 PROGRAM = """
 .func main() -> ()

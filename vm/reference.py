@@ -17,8 +17,7 @@ import xxhash
 
 from ..contract import InternalError
 from ..host import Service
-from ..host.coroutine import ROW_WORDS
-from ..host.devices import HOST_CALLS, HOST_DIGEST
+from ..host.devices import HOST_CALLS, HOST_DIGEST, ROW_WORDS
 from ..host.registry import views_of
 from ..isa.table import PROMOTION, ROWS, Flow, Form, Instruction
 from ..isa.traps import EXCLUDED, Trap

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..contract import PbsError, Place, UsageError
-from ..isa.table import BY_OPCODE
 from ..isa.traps import Trap
 from ..loader.image import Image
 from .kernels.frames import (
@@ -51,6 +50,8 @@ class TrapRecord:
     @property
     def instruction(self) -> str:
         """The name of the instruction that trapped."""
+        from ..isa.table import BY_OPCODE
+
         return BY_OPCODE[self.opcode].name
 
 

@@ -27,7 +27,6 @@ from .kinds import (
 )
 
 # Where what stands in a record: see `encode`.
-RECORD = 32
 DEST, FIELDS, CONSTANT, BEHIND_COST, TARGET_COST, TARGET = 8, (10, 12, 14), 16, 24, 26, 28
 MORE_FIELDS = (16, 18, 20, 22)
 

@@ -21,9 +21,7 @@ import numpy.typing as npt
 
 from ..contract import Rejected
 from ..contract.limits import Limits
-from ..host.coroutine import ROW_WORDS
-from ..host.coroutine import STATE as ROW_STATE
-from ..host.devices import DEVICE_WORDS, LOG_USED
+from ..host.devices import DEVICE_WORDS, LOG_USED, ROW_STATE, ROW_WORDS
 from ..loader.image import Image
 from . import layout
 from .image_tables import LIVE, tables_of

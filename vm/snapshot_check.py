@@ -10,9 +10,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ..host.coroutine import ROW_WORDS
-from ..host.coroutine import SERIAL as ROW_SERIAL
-from ..host.coroutine import STATE as ROW_STATE
 from ..host.devices import (
     ASSET_COUNT,
     COROUTINE_ROWS,
@@ -27,6 +24,9 @@ from ..host.devices import (
     LOG_USED,
     PRESENTS,
     RANDOM,
+    ROW_SERIAL,
+    ROW_STATE,
+    ROW_WORDS,
     TOUCH_BEFORE,
     TOUCH_DOWN,
     TOUCH_X,

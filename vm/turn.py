@@ -5,8 +5,7 @@ Compiled by numba like a kernel, and only ever run compiled: `peek` and its like
 
 from __future__ import annotations
 
-from ..host.coroutine import ROW_WORDS
-from ..host.devices import Words
+from ..host.devices import ROW_WORDS, Words
 from .context import (
     BLOCK_COUNT,
     BLOCK_RECORDS,

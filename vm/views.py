@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
-from ..host.bitmap import Bitmap
-from ..host.coroutine import ROW_WORDS
-from ..host.devices import DEVICE_WORDS, SCREEN, VIEWS
+from ..host.devices import DEVICE_WORDS, ROW_WORDS, SCREEN, VIEWS
+from ..loader.image import Image
 from .elements import SIZES, elements
 from .layout import (
     AT_HEAP,
@@ -26,6 +26,9 @@ from .layout import (
     OBJECT_LIMIT,
 )
 
+if TYPE_CHECKING:
+    from ..host.bitmap import Bitmap
+
 ASSET_WORDS = 8  # kind, first byte of the pixels, width, height, frames, key colour, two spare
 
 
@@ -35,6 +38,22 @@ class AssetMemory:
 
     data: npt.NDArray[np.uint8]
     table: npt.NDArray[np.int64]
+
+
+_ASSETS: WeakKeyDictionary[Image, AssetMemory] = WeakKeyDictionary()
+
+
+def assets_of(image: Image) -> AssetMemory:
+    """The assets of an image; made once."""
+    made = _ASSETS.get(image)
+    if made is None:
+        made = _ASSETS[image] = asset_memory(image.assets)
+    return made
+
+
+def take_assets(image: Image, assets: AssetMemory) -> None:
+    """The assets of an image that need not be made, for they were kept."""
+    _ASSETS[image] = assets
 
 
 def asset_memory(assets: tuple[Bitmap, ...]) -> AssetMemory:

@@ -15,7 +15,8 @@ from llvmlite import binding as llvm
 
 from pbs.host.devices import Bytes, Pixels, Words
 from pbs.vm import handlers, native_build
-from pbs.vm.native_build import CONVENTIONS, _Compiler, _object
+from pbs.vm.native_build import _Compiler, _object
+from pbs.vm.native_names import CONVENTIONS
 from pbs.vm.target import target_machine
 
 LEAST = -(1 << 63)
@@ -163,7 +164,7 @@ def test_pointers_have_no_types(compiled_texts):
 
 def test_no_signed_overflow_is_assumed_where_the_handlers_are_written():
     """`nsw` would make a wrap-around undefined; see docs/machine.md, ints."""
-    text = handlers.step_module(0, native_build.STEP_PARTS, CONVENTIONS[0])
+    text = handlers.step_module(0, 2, CONVENTIONS[0])
     assert not re.search(r"\b(nsw|nuw|fast|nnan|reassoc|contract)\b", text)
 
 

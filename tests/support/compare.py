@@ -8,8 +8,7 @@ from random import Random
 from typing import Any
 
 from pbs.contract.limits import PROFILES, Limits
-from pbs.host.coroutine import ROW_WORDS
-from pbs.host.devices import BUTTONS
+from pbs.host.devices import BUTTONS, ROW_WORDS
 from pbs.isa.container import encode
 from pbs.isa.program import Program
 from pbs.isa.types import FLOAT

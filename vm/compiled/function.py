@@ -19,12 +19,11 @@ from ...isa.types import FLOAT, SlotType
 from ...isa.typing import immediate_operands
 from ...verifier import Block, FunctionFacts
 from .. import context, layout
-from ..encode import FLOAT_BANK
+from ..code import FLOAT_BANK, RECORD
 from ..exact_words import float_bits
 from ..image_tables import constant_handle
 from ..llvm_words import SLOTS_TAG, Value
 from ..native_words import NativeWords
-from ..shapes import RECORD
 from .paths import paths
 from .plan import CONTINUE, Plan
 from .service import DENIED, DONE, answer_type, may_refuse, service_name

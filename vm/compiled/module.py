@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from .. import context, layout
+from ..code import RECORD
 from ..handlers import PARAMETERS, REGISTERS, stop_definition
 from ..llvm_words import DECLARATIONS, METADATA, SLOTS_TAG, LLVMWords, Value
-from ..shapes import BEHIND_COST, RECORD
+from ..shapes import BEHIND_COST
 from .function import FunctionCode, function_name, ir_type, result_type
 from .plan import CONTINUE, IMPORTS, Plan
 from .service import ServiceCode, kernel_code

@@ -9,7 +9,7 @@ from ...host import Service
 from ...isa.table import Flow
 from ...loader.image import Image
 from ...verifier import Block
-from ..encode import Code
+from ..code import Code
 from ..image_tables import place
 
 CONTINUE = 6  # a saved status, besides the ends of a turn: the interpreter goes on at the saved record

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from ...host.coroutine import ROW_WORDS
-from ...host.coroutine import SERIAL as ROW_SERIAL
-from ...host.coroutine import STATE as ROW_STATE
-from ...host.devices import Words
+from ...host.devices import ROW_SERIAL, ROW_STATE, ROW_WORDS, Words
 from ..image_tables import (
     COROUTINE_LAYOUT,
     FUNCTION_WORDS,

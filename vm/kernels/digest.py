@@ -6,9 +6,7 @@ least 32 words long, with zeros behind its end. Source: docs/machine.md, frame d
 
 from __future__ import annotations
 
-from ...host.coroutine import ROW_WORDS
-from ...host.coroutine import STATE as ROW_STATE
-from ...host.devices import DEVICE_WORDS, FRONT, HOST_CALLS, HOST_DIGEST, LOG_USED, SCREEN, Words
+from ...host.devices import DEVICE_WORDS, FRONT, HOST_CALLS, HOST_DIGEST, LOG_USED, ROW_STATE, ROW_WORDS, SCREEN, Words
 from ..layout import (
     AT_FRAMES,
     AT_GLOBALS,

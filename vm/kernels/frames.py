@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...host.coroutine import ROW_WORDS
-from ...host.coroutine import SERIAL as ROW_SERIAL
 from ...host.devices import FRAME as DEVICE_FRAME
-from ...host.devices import HOST_CALLS, HOST_DIGEST, LOG_USED, Bytes, Words, latch_input
+from ...host.devices import HOST_CALLS, HOST_DIGEST, LOG_USED, ROW_SERIAL, ROW_WORDS, Bytes, Words, latch_input
 from ..layout import (
     ALLOCATED,
     AT_LOG,

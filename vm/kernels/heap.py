@@ -6,9 +6,7 @@ entry | generation << 32 and 0 is null; entry 0 stays empty, so null has length 
 
 from __future__ import annotations
 
-from ...host.coroutine import ROW_WORDS
-from ...host.coroutine import STATE as ROW_STATE
-from ...host.devices import Bytes, Words
+from ...host.devices import ROW_STATE, ROW_WORDS, Bytes, Words
 from ..image_tables import (
     BYTES,
     FIELD_COUNT,

@@ -6,13 +6,14 @@ from pbs.contract.limits import LARGEST
 from pbs.host import standard
 from pbs.loader import Image, assemble, load
 from pbs.vm import Machine, kinds
+from pbs.vm.code import RECORD
 from pbs.vm.encode import END_RECORDS, encode
 from pbs.vm.handlers import handler_key
 from pbs.vm.kinds import KINDS, VARIANTS, leaves
 from pbs.vm.layout import STACK_SLACK
 from pbs.vm.lower import lower
 from pbs.vm.native_build import handler_numbers, rows
-from pbs.vm.shapes import CONSTANT, RECORD, fields
+from pbs.vm.shapes import CONSTANT, fields
 from tests.conformance import vectors
 from tests.conformance.test_edges import IMPOSSIBLE, KINDS_OVER_VALUES, TURNED_ROUND, functions_for
 from tests.support.compare import image_of

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pbs.contract import InternalError, UsageError, notices
-from pbs.vm import cache, native
+from pbs.vm import cache, native, native_parts
 from pbs.vm.cache import Folder
-from pbs.vm.native_build import CONVENTIONS
+from pbs.vm.native_names import CONVENTIONS, PROBE_FAILED
 
 ROOT = Path(__file__).resolve().parents[3]
 PARTS = ("kernels", "steps0", "steps1", "log")  # what the program below needs
@@ -114,7 +114,7 @@ def builder(text: str):
 def said(monkeypatch):
     """What is said to the user, instead of saying it."""
     heard: list[str] = []
-    monkeypatch.setattr(native, "notify", heard.append)
+    monkeypatch.setattr(native_parts, "notify", heard.append)
     return heard
 
 
@@ -126,25 +126,25 @@ def builds(monkeypatch, tmp_path, said):
     def start(chosen, folder, queue):
         started.append((chosen, sorted(queue)))
         if chosen != CONVENTIONS[-1]:
-            return builder(f"import sys; sys.exit({native.PROBE_FAILED})")
+            return builder(f"import sys; sys.exit({PROBE_FAILED})")
         for part in queue:
             folder.write("native", part, b"made plainly")
         return builder("")
 
-    monkeypatch.setattr(native, "_start", start)
-    monkeypatch.setattr(native, "_FAILED", set())
+    monkeypatch.setattr(native_parts, "_start", start)
     monkeypatch.setattr(native.platform, "machine", lambda: "x86_64")
-    return started
+    yield started
+    native.FAILED.clear()
 
 
 @pytest.mark.parametrize("is_cached", [True, False])
 def test_steps_that_fail_their_trial_are_made_once_more_with_plain_calls(builds, monkeypatch, tmp_path, is_cached):
     monkeypatch.setattr(cache, "current", lambda: Folder(tmp_path) if is_cached else None)
     wanted = ["kernels", "steps0", "steps1"]
-    assert native._standard_parts(wanted) == dict.fromkeys(wanted, b"made plainly")
+    assert native_parts._made(wanted) == dict.fromkeys(wanted, b"made plainly")
     assert [chosen for chosen, _ in builds] == [CONVENTIONS[0]] * 2 + [CONVENTIONS[-1]] * 2
     assert native.convention() == CONVENTIONS[-1], "parts that are made later must fit"
-    monkeypatch.setattr(native, "_FAILED", set())
+    native.FAILED.clear()
     assert native.convention() == (CONVENTIONS[-1] if is_cached else CONVENTIONS[0]), "the folder remembers"
 
 
@@ -159,41 +159,41 @@ def test_what_a_folder_lacks_that_cannot_be_written_is_made_for_this_run_only(mo
         return builder("")
 
     monkeypatch.setattr(cache, "current", lambda: kept)
-    monkeypatch.setattr(native, "_start", start)
-    monkeypatch.setattr(native.os, "access", lambda path, mode: (path, mode) != (tmp_path, os.W_OK))
-    assert native._standard_parts(["log"]) == {"log": b"kept"}
-    assert made_in == []
-    assert native._standard_parts(["log", "clock"]) == {"log": b"kept", "clock": b"made"}
+    monkeypatch.setattr(native_parts, "_start", start)
+    monkeypatch.setattr(native_parts.os, "access", lambda path, mode: (path, mode) != (tmp_path, os.W_OK))
+    assert native_parts._made(["clock"]) == {"clock": b"made"}
     assert len(made_in) == 1
     assert not made_in[0].exists()
     assert [path.name for path in tmp_path.iterdir()] == ["native.log"]
 
 
 def test_a_builder_that_fails_is_a_coded_error_with_its_last_line(monkeypatch, tmp_path, said):
-    monkeypatch.setattr(native, "_start", lambda *_: builder("import sys; sys.exit('first\\nno room on the device')"))
+    monkeypatch.setattr(
+        native_parts, "_start", lambda *_: builder("import sys; sys.exit('first\\nno room on the device')")
+    )
     monkeypatch.setattr(cache, "current", lambda: Folder(tmp_path))
     with pytest.raises(UsageError) as caught:
-        native._standard_parts(["kernels"])
+        native_parts._made(["kernels"])
     assert caught.value.code == "engine_unavailable"
     assert caught.value.diagnostic.details["reason"] == "no room on the device"
 
 
 def test_a_builder_that_hangs_is_ended(monkeypatch, tmp_path, said):
-    monkeypatch.setattr(native, "BUILD_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(native_parts, "BUILD_TIMEOUT_S", 0.05)
     hanging = builder("import threading; threading.Event().wait()")
-    monkeypatch.setattr(native, "_start", lambda *_: hanging)
+    monkeypatch.setattr(native_parts, "_start", lambda *_: hanging)
     monkeypatch.setattr(cache, "current", lambda: Folder(tmp_path))
     with pytest.raises(UsageError) as caught:
-        native._standard_parts(["kernels"])
+        native_parts._made(["kernels"])
     assert caught.value.code == "engine_unavailable"
     assert hanging.returncode is not None
 
 
 def test_a_part_that_was_made_and_is_not_there_is_our_mistake(monkeypatch, tmp_path, said):
-    monkeypatch.setattr(native, "_start", lambda *_: builder(""))
+    monkeypatch.setattr(native_parts, "_start", lambda *_: builder(""))
     monkeypatch.setattr(cache, "current", lambda: Folder(tmp_path))
     with pytest.raises(InternalError):
-        native._standard_parts(["kernels"])
+        native_parts._made(["kernels"])
 
 
 def test_a_builder_sees_nothing_of_the_settings_around_it(monkeypatch, tmp_path):
@@ -201,7 +201,7 @@ def test_a_builder_sees_nothing_of_the_settings_around_it(monkeypatch, tmp_path)
     monkeypatch.setattr(subprocess, "Popen", lambda *_, **options: given.update(options))
     for name in ("NUMBA_DISABLE_JIT", "NUMBA_OPT", "PYTHONPATH", "PYTHONHASHSEED", "PYTHONSTARTUP"):
         monkeypatch.setenv(name, "7")
-    native._start(CONVENTIONS[0], Folder(tmp_path), ["kernels"])
+    native_parts._start(CONVENTIONS[0], Folder(tmp_path), ["kernels"])
     settings = {name: value for name, value in given["env"].items() if name.startswith(("NUMBA", "PYTHON"))}
     assert settings == {"NUMBA_OPT": "0", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
     assert given["cwd"] == tmp_path

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from pbs.contract import Rejected
-from pbs.host.coroutine import ROW_WORDS
-from pbs.host.devices import LOG_USED
+from pbs.host.devices import LOG_USED, ROW_WORDS
 from pbs.vm import Machine, Snapshot, layout
 from pbs.vm.snapshot import _spans
 from tests.unit.vm.snapshots import forged, words_of

@@ -4,7 +4,7 @@ import pytest
 
 from pbs.contract import Rejected
 from pbs.host import devices
-from pbs.host.coroutine import ROW_WORDS
+from pbs.host.devices import ROW_WORDS
 from pbs.vm import Snapshot, layout
 from tests.unit.vm.snapshots import forged, index_of, taken, words_of
 from tests.unit.vm.world import LIMITS, world
