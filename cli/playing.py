@@ -12,8 +12,9 @@ from ..contract import LimitReached, Rejected, UsageError
 from ..contract.diagnostics import Family
 from ..contract.files import read_bytes
 from ..loader import Image
-from ..replay import parse_script
-from ..vm import NO_INPUT, FrameResult, Input, LogEntry, Machine, Status
+from ..vm.inputs import NO_INPUT, Input
+from ..vm.machine import Machine
+from ..vm.results import FrameResult, LogEntry, Status
 from .interrupts import Interrupts
 from .output import cartridge_object, complain, say, warning_objects
 
@@ -122,10 +123,23 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
+def image_for(engine: str, path: Path) -> Image:
+    """The image to be played. For native engines what was loaded before is kept; the reference takes nothing on trust."""
+    if engine in ("auto", "interpreter"):
+        from ..vm.kept import load_kept
+
+        return load_kept(path)
+    from ..loader import load
+
+    return load(path)
+
+
 def read_script(path: str | None) -> list[Input] | None:
     """The inputs of a script file, or None without one."""
     if path is None:
         return None
+    from ..replay import parse_script
+
     data = read_bytes(Path(path), MAX_SCRIPT_BYTES)
     try:
         return parse_script(data.decode("utf-8"))

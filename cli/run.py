@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..contract import Diverged
-from ..loader import load
-from ..replay import Trace
-from ..vm import FrameResult, Input, Machine
+from ..vm.inputs import Input
+from ..vm.machine import Machine
+from ..vm.results import FrameResult
 from .interrupts import Interrupts
 from .options import playing_options
 from .output import keep_apart, members_of, print_json, say, tell_warnings
-from .playing import Session, check_frames, exit_code, read_script, save_screenshot, say_session, session_object
+from .playing import (
+    Session,
+    check_frames,
+    exit_code,
+    image_for,
+    read_script,
+    save_screenshot,
+    say_session,
+    session_object,
+)
+
+if TYPE_CHECKING:
+    from ..replay import Trace
 
 
 @click.command()
@@ -42,9 +55,9 @@ def command(
     check_frames(frames)
     if trace is not None and script is not None:
         raise click.UsageError("--trace and --input both give the input; choose one")
-    image = load(Path(cartridge))
+    image = image_for(engine, Path(cartridge))
     tell_warnings(image.warnings)
-    recording = None if trace is None else Trace.read(Path(trace))
+    recording = None if trace is None else _recording(trace)
     inputs = read_script(script)
     if recording is not None:
         machine = recording.machine(image, engine)
@@ -60,7 +73,8 @@ def command(
         frames=frames,
         quiet=as_json,
     )
-    keep_apart(screenshot, *members_of(Path(cartridge), image), trace, script)
+    if screenshot is not None:
+        keep_apart(screenshot, *members_of(Path(cartridge), image), trace, script)
     checked = 0
 
     def check(_given: Input, result: FrameResult) -> None:
@@ -90,3 +104,9 @@ def command(
         if recording is not None:
             say(f"{checked} of {len(recording)} recorded frames checked, all equal")
     return exit_code(session)
+
+
+def _recording(trace: str) -> Trace:
+    from ..replay import Trace
+
+    return Trace.read(Path(trace))

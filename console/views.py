@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from importlib.util import find_spec
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..contract import UsageError
 from ..contract.notices import notify
-from ..vm import Input
-from .picture import Screen
+
+if TYPE_CHECKING:
+    from ..vm import Input
+    from .picture import Screen
 
 CHOICES = ("auto", "window", "term", "none")
 

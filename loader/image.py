@@ -32,9 +32,10 @@ class Image:
     intrinsics: Mapping[int, Service]
     limits: Limits
     registry: Registry  # the host it was resolved against
-    assets: tuple[Bitmap, ...] = ()
-    manifest: Manifest | None = None  # None for a bare program
-    warnings: tuple[Diagnostic, ...] = field(default=())
+    # Defaults that do not stand in the class: a subclass may lack the values until they are asked for.
+    assets: tuple[Bitmap, ...] = field(default_factory=tuple)
+    manifest: Manifest | None = field(default_factory=lambda: None)  # None for a bare program
+    warnings: tuple[Diagnostic, ...] = field(default_factory=tuple)
 
     @property
     def title(self) -> str:

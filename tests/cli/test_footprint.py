@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+import pbs
+
 from .commands import GOLDEN, PONG, TICK, TIMEOUT_S, environment
 
 # Runs commands one after the other in a process of its own; after each, its exit code and all that was loaded until then.
@@ -59,9 +61,27 @@ def test_the_reference_runs_without_a_compiler(tmp_path):
     assert modules & {"numba", "llvmlite", "pygame", "PIL"} == set()
 
 
-def test_the_interpreter_is_what_loads_the_compiler(tmp_path):
-    """So that the probe would see it; and what was compiled before is linked without numba."""
-    ((code, modules),) = loaded(tmp_path, [["run", CART, "--frames", "1"]])
+def test_what_was_run_before_runs_without_loader_verifier_or_instruction_table(tmp_path):
+    """What was compiled before is linked without numba; what was loaded before needs no loading."""
+    command = ["run", CART, "--frames", "1"]
+    loaded(tmp_path, [command])
+    ((code, modules),) = loaded(tmp_path, [command])
     assert code == 0
     assert "llvmlite" in modules
+    assert modules & {"numba", "jsonschema", "yaml", "construct", "semver", "subprocess", "pygame", "PIL"} == set()
+    rooms = {module.split(".")[1] for module in modules if module.startswith("pbs.")}
+    assert rooms == {"cli", "console", "contract", "host", "isa", "loader", "vm"}
+    assert {m for m in modules if m.startswith(("pbs.isa.", "pbs.host.", "pbs.loader."))} == {
+        "pbs.isa.traps", "pbs.host.devices", "pbs.loader.image"
+    }  # fmt: skip
+    assert modules & {"pbs.vm.kinds", "pbs.vm.lower", "pbs.vm.encode", "pbs.vm.handlers", "pbs.vm.snapshot"} == set()
+
+
+def test_the_first_run_of_a_cartridge_is_what_loads_the_rest(tmp_path):
+    """So that the probe would see it."""
+    path = tmp_path / "tick.pbx"
+    path.write_bytes(pbs.assemble(TICK, source=str(tmp_path)))  # a program that was never run
+    ((code, modules),) = loaded(tmp_path, [["run", str(path), "--frames", "1"]])
+    assert code == 0
+    assert {"pbs.loader.loading", "pbs.verifier.verify", "pbs.vm.encode"} <= modules
     assert "numba" not in modules
