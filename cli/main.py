@@ -80,10 +80,7 @@ def _looks_like_path(argument: str) -> bool:
 
 @click.group(cls=Verbs, invoke_without_command=False, context_settings={"help_option_names": ["-h", "--help"]})
 def pbs() -> None:
-    """PBS, a deterministic game machine: run cartridges, replay recordings, measure interpreters.
-
-    A bare path means run: pbs cartridges/pong
-    """
+    """PBS, a deterministic game machine. A bare path means run, as in `pbs cartridges/pong`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -143,7 +140,7 @@ def _report_usage(error: click.ClickException, arguments: list[str]) -> int:
     reason = error.format_message()
     context = getattr(error, "ctx", None)
     usage = [] if context is None else [context.get_usage()]
-    said = "\n".join([*usage, f"pbs: usage: {reason}"])
+    said = reason if reason.startswith("Usage:") else "\n".join([*usage, f"pbs: usage: {reason}"])
     return _report(UsageError("usage", details={"reason": reason[:200]}), arguments, said=said)
 
 
