@@ -92,6 +92,8 @@ def test_tables_that_fit_have_no_findings():
         ({"functions": (function(), function(captures=(), locals=(INT,) * MAX_LOCALS)),
         "exports": ()}, [("function_too_large", 1)]),
         ({"functions": (function(), function(captures=(INT,) * (MAX_FIELDS + 1))), "exports": ()}, [("function_too_large", 1)]),
+        ({"types": (*TYPES, FunctionType((INT, INT), ())), "functions": (function(), function(5, locals=(INT,) * (MAX_LOCALS - 1))),
+        "exports": ()}, [("function_too_large", 1)]),
         # exports
         ({"exports": (Export(name="a", function=3),)}, [("function_index_invalid", "a")]),
         ({"exports": (Export(name="a", function=2**32 - 1),)}, [("function_index_invalid", "a")]),

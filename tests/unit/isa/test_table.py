@@ -164,6 +164,7 @@ def test_a_number_without_a_row_is_an_unknown_opcode(opcode):
     with pytest.raises(CodeProblem) as caught:
         decode_code(data)
     assert (caught.value.code, caught.value.pc, caught.value.opcode) == ("opcode_unknown", 8, opcode)
+    assert str(caught.value) == "opcode_unknown"
     assert [d.row.name for d in caught.value.before] == ["PUSH_I32", "POP"]
 
 
