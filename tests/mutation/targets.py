@@ -10,6 +10,7 @@ _VERIFIER = ("tests/unit/verifier",)
 _LOADER = ("tests/unit/loader",)
 _SNAPSHOT = tuple(f"tests/unit/vm/test_snapshot{part}.py" for part in ("", "_forged", "_reasons", "_words"))
 _FRAME = (
+    "tests/unit/vm/test_frames.py",
     "tests/unit/vm/test_frame.py",
     "tests/unit/vm/test_machine.py",
     "tests/unit/vm/test_digest.py",

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.machinery import SourceFileLoader
@@ -20,8 +21,9 @@ import pytest
 from .mutations import Mutant, compiled, statement_lines
 
 KILLED, SURVIVED, TIMED_OUT = "killed", "survived", "timed out"
-FIRST_SECONDS = 15.0  # a limit is that, and some times what the tests took
+FIRST_SECONDS = 15.0  # a limit is that, and some times what the tests took; of processor time, for others use the machine too
 SLOWER = 4.0
+WAITS = 20.0  # so many times that limit by the clock
 MEMORY_BYTES = 8 << 30
 QUIET = (
     "-q",
@@ -57,14 +59,30 @@ class Baseline:
     seconds: dict[str, float] = field(default_factory=dict)
     lines: dict[str, dict[int, set[str]]] = field(default_factory=dict)
 
-    def fitting(self, mutant: Mutant, source: str) -> set[str] | None:
-        """Tests that meet the changed lines; None for all of them, where the lines are met as the module is imported."""
+    def stages(self, mutant: Mutant, source: str) -> list[set[str] | None]:
+        """Which tests to run first, then, and at last; None is all of them.
+
+        First those of the nearest file that meet the changed lines, then all that meet them. Lines that are met as the module is
+        imported are met by all.
+        """
         lines = statement_lines(source, mutant.place.first, mutant.place.last)
-        if lines is None:
-            return None
         met = self.lines.get(mutant.place.module, {})
-        names = set().union(*(met.get(at, set()) for at in lines))
-        return None if "" in names else names
+        names: set[str] = set().union(*(met.get(at, set()) for at in lines or ()))
+        fitting = set(self.seconds) if lines is None or "" in names else names
+        near = _nearest(fitting, Path(mutant.place.module).stem)
+        return [names for names in (near, fitting) if names and names != set(self.seconds)] + [None]
+
+
+def _nearest(names: set[str], stem: str) -> set[str]:
+    """Those in files of the module's name, or else those of the file that has most."""
+    files = Counter(_file(name) for name in sorted(names))
+    named = {file for file in files if stem in Path(file).stem}
+    chosen = named or {file for file, _ in files.most_common(1)}
+    return {name for name in names if _file(name) in chosen}
+
+
+def _file(name: str) -> str:
+    return name.partition("::")[0]
 
 
 def prepare() -> None:
@@ -103,38 +121,42 @@ def observe(tests: Iterable[str], modules: Iterable[str]) -> Baseline:
 class _Running:
     mutant: Mutant
     deadline: float
-    names: set[str] | None  # the tests of this trial
+    done: set[str]  # tests run so far, this trial's included
+    later: list[set[str] | None]
 
 
 def try_all(
     mutants: Iterable[Mutant], tests_of: Callable[[str], tuple[str, ...]], source_of: Callable[[str], str],
     baselines: Callable[[str], Baseline], jobs: int,
 ) -> Iterator[tuple[Mutant, str]]:  # fmt: skip
-    """Each mutant with what became of it, as they end. First the tests that meet the change, then the others of its module."""
+    """Each mutant with what became of it, as they end: some tests first, and the next where those pass."""
     waiting = iter(mutants)
     running: dict[int, _Running] = {}
 
-    def start(mutant: Mutant, names: set[str] | None, without: set[str]) -> None:
-        baseline, tests = baselines(mutant.place.module), tests_of(mutant.place.module)
-        chosen = set(baseline.seconds) - without if names is None else names
-        files = tests if names is None else sorted({name.partition("::")[0] for name in chosen})
+    def start(mutant: Mutant, stages: list[set[str] | None], done: set[str]) -> None:
+        baseline = baselines(mutant.place.module)
+        names = stages[0]
+        chosen = (set(baseline.seconds) if names is None else names) - done
+        files = tests_of(mutant.place.module) if names is None else sorted({_file(name) for name in chosen})
         limit = FIRST_SECONDS + SLOWER * sum(baseline.seconds.get(name, 0) for name in chosen)
-        selection = _Selection(names, without, baseline.seconds, Path(mutant.place.module).stem)
+        selection = _Selection(names, done, baseline.seconds)
         pid = _fork(lambda: _trial(mutant, files, selection), limit)
-        running[pid] = _Running(mutant, time.monotonic() + limit, names)
+        running[pid] = _Running(mutant, time.monotonic() + WAITS * limit, done | chosen, stages[1:])
 
     while True:
         while len(running) < jobs and (mutant := next(waiting, None)) is not None:
-            start(mutant, baselines(mutant.place.module).fitting(mutant, source_of(mutant.place.module)) or None, set())
+            start(mutant, baselines(mutant.place.module).stages(mutant, source_of(mutant.place.module)), set())
         if not running:
             return
         pid, state = os.waitpid(-1, os.WNOHANG)
         if pid in running:
             one, code = running.pop(pid), os.waitstatus_to_exitcode(state)
-            if code == 0 and one.names is not None:
-                start(one.mutant, None, one.names)
-            else:  # no test left to run: 5
-                yield one.mutant, SURVIVED if code in (0, 5) else KILLED
+            if code not in (0, 5):  # 5: a test of that name is not there any more
+                yield one.mutant, TIMED_OUT if code == -signal.SIGXCPU else KILLED
+            elif one.later:
+                start(one.mutant, one.later, one.done)
+            else:
+                yield one.mutant, SURVIVED
             continue
         for late in [at for at, one in running.items() if time.monotonic() > one.deadline]:
             os.killpg(late, signal.SIGKILL)
@@ -151,7 +173,7 @@ def _fork(work: Callable[[], int], seconds: float) -> int:
     try:
         os.setpgid(0, 0)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-        resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 60, int(seconds) + 60))
+        resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds) + 60))
         nowhere = os.open(os.devnull, os.O_RDWR)
         if not os.environ.get("MUTANTS_SHOW"):
             for stream in (0, 1, 2):
@@ -189,14 +211,14 @@ class _Worker:
 
 
 class _Selection:
-    """Lets some tests run: those in a file of the module's name first, the quickest before the others."""
+    """Lets some tests run, None for all, but not those that are done; the quickest first."""
 
-    def __init__(self, names: set[str] | None, without: set[str], seconds: dict[str, float], stem: str) -> None:
-        self.names, self.without, self.seconds, self.stem = names, without, seconds, stem
+    def __init__(self, names: set[str] | None, done: set[str], seconds: dict[str, float]) -> None:
+        self.names, self.done, self.seconds = names, done, seconds
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = [i for i in items if i.nodeid not in self.without and (self.names is None or i.nodeid in self.names)]
-        items.sort(key=lambda item: (self.stem not in item.path.stem, self.seconds.get(item.nodeid, 0.0)))
+        items[:] = [i for i in items if i.nodeid not in self.done and (self.names is None or i.nodeid in self.names)]
+        items.sort(key=lambda item: self.seconds.get(item.nodeid, 0.0))
 
 
 class _Observer:
