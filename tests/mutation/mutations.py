@@ -65,10 +65,7 @@ def places(module: str, source: str) -> Iterator[Place]:
 
 def mutant(place: Place, source: str) -> Mutant | None:
     """The mutant; None where it is no program, or the same program: annotations and docstrings do nothing."""
-    if place.operator == _LEAVE_OUT:
-        changed = _without(source, _removable(source)[place.occurrence])
-    else:
-        changed = _replaced(place, source)
+    changed = _replaced(place, source)
     try:
         if changed is None or _meaning(changed) == _meaning(source):
             return None
@@ -79,6 +76,8 @@ def mutant(place: Place, source: str) -> Mutant | None:
 
 
 def _replaced(place: Place, source: str) -> str | None:
+    if place.operator == _LEAVE_OUT:
+        return _without(source, _removable(source)[place.occurrence])
     try:
         changed: str | None = mutate_code(source, get_operator(place.operator)(), place.occurrence)
     except AttributeError:

@@ -21,9 +21,10 @@ import pytest
 from .mutations import Mutant, compiled, statement_lines
 
 KILLED, SURVIVED, TIMED_OUT = "killed", "survived", "timed out"
-FIRST_SECONDS = 15.0  # a limit is that, and some times what the tests took; of processor time, for others use the machine too
+# A limit of processor time: so much, and some times what the tests took. By the clock, as others use the machine, some times that.
+FIRST_SECONDS = 15.0
 SLOWER = 4.0
-WAITS = 20.0  # so many times that limit by the clock
+WAITS = 20.0
 MEMORY_BYTES = 8 << 30
 QUIET = (
     "-q",
