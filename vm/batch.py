@@ -26,7 +26,9 @@ MOST_MACHINES = 1 << 16
 MOST_BYTES = 1 << 40  # that their states may take
 MOST_THREADS = 1 << 10
 MOST_RESULTS = 1 << 24  # frames of all machines in one run: their results take a gigabyte
-_STRETCH_FRAMES = 1 << 16  # of all machines in one native call; between two an interrupt is heard
+_STRETCH_FRAMES = 1 << 14  # of all machines in one native call; between two an interrupt is heard
+_FRAME_CYCLES = 1 << 12  # that a frame is thought to take at least, with all that comes with it
+_THREAD_CYCLES = 400_000  # below, a thread is not worth waking: it takes about a tenth of a millisecond
 _LOG_ROOM = 1 << 12  # bytes of log that a machine may leave behind in it, and one frame's more
 _STRIDE_WORDS = 16  # two cache lines: what two threads write never shares one
 
@@ -148,6 +150,7 @@ class Batch:
                 log=self._log[: len(open_slots)],
                 log_room=_LOG_ROOM,
                 done=np.zeros(len(open_slots), np.int64),
+                threads=self._threads_worth_waking(open_slots, count),
             )
             engines[0].run_stretch(engines, stretch, self._workers)
             done[open_slots] += stretch.done
@@ -163,6 +166,11 @@ class Batch:
             unfinished=self.in_frame if frames else np.zeros(n, np.bool_),
             logs=logs,
         )
+
+    def _threads_worth_waking(self, slots: npt.NDArray[np.int64], frames: npt.NDArray[np.int64]) -> int:
+        """One for each so much work, if the frames to come are like the last ones."""
+        cycles = frames * np.maximum(self._states[slots, layout.FRAME_CYCLES], _FRAME_CYCLES)
+        return 1 + int(cycles.sum()) // _THREAD_CYCLES
 
     # ---- looking at it
 

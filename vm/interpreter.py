@@ -175,7 +175,7 @@ class Interpreter:
         jobs[:, context.JOB_CONTEXT] = [engines[slot].address for slot in stretch.slots.tolist()]
         stretch.write_arguments(jobs[:, context.JOB_GIVEN : context.JOB_GIVEN + ARGUMENTS])
         taken = np.array([0, len(jobs)], np.int64)
-        workers.run(partial(_run_jobs, engines, stretch, jobs, taken), len(jobs))
+        workers.run(partial(_run_jobs, engines, stretch, jobs, taken), min(len(jobs), stretch.threads))
         stretch.done[:] = jobs[:, context.JOB_RESULT]
 
     def run_call(self, function: int, arguments: Any, cycles: int) -> int:

@@ -29,6 +29,7 @@ class Stretch:
     log: npt.NDArray[np.uint8]
     log_room: int
     done: Words
+    threads: int  # as many are worth waking for it
 
     def write_arguments(self, to: Words) -> None:
         """The arguments of `run_frames` behind the views, arrays as addresses, to (m, ARGUMENTS) words."""

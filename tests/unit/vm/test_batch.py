@@ -68,6 +68,12 @@ def code_of(call, *arguments, **options) -> str:
     return caught.value.code
 
 
+@pytest.fixture(autouse=True)
+def _every_thread_is_worth_waking(monkeypatch):
+    """Also for the little that is run here."""
+    monkeypatch.setattr(batch, "_THREAD_CYCLES", 1)
+
+
 # ---- the same as single machines
 
 
@@ -91,7 +97,7 @@ def test_the_engines_agree_in_every_slot():
         assert [bytes(other.snapshot(slot)) for slot in range(N)] == [bytes(plain.snapshot(slot)) for slot in range(N)]
 
 
-@pytest.mark.parametrize("frames", [N, 7, 1 << 16])
+@pytest.mark.parametrize("frames", [N, 7, 1 << 14])
 def test_how_the_frames_are_cut_into_native_calls_changes_nothing(monkeypatch, frames):
     whole = Batch(world(), N, seed=SEEDS).run(FRAMES, inputs())
     monkeypatch.setattr(batch, "_STRETCH_FRAMES", frames)
@@ -486,6 +492,20 @@ def test_states_stand_on_cache_lines_of_their_own():
 def test_as_many_threads_as_cores_and_no_more_than_slots():
     assert Batch(world(), 3, threads=7).threads == 3
     assert Batch(world(), 64).threads == batch.cores()
+
+
+def test_a_thread_is_woken_where_there_is_enough_to_do(monkeypatch):
+    monkeypatch.setattr(batch, "_THREAD_CYCLES", 400_000)
+    one = Batch(image(LONG), 2, threads=2)
+    one.run(20)  # thought to be 2 * 20 * 4096 cycles
+    assert one._workers._pool is None
+    one.run(60)
+    assert one._workers._pool is not None
+    heavy = Batch(image(LONG.replace("NOP\n", "NOP\n" * 20), frame_cycles=1 << 20), 4, threads=2)
+    heavy.run(1)
+    assert heavy._workers._pool is None, "the first frame might be short"
+    heavy.run(2)
+    assert heavy._workers._pool is not None
 
 
 # ---- it can fail
