@@ -26,7 +26,7 @@ from pbs.cartridges.make import CARTRIDGES, ROOT
 from pbs.contract import PbsError
 from pbs.host.devices import DEVICE_WORDS, HELD, HOLD, LOG_USED, RANDOM, TOUCH_X
 from pbs.loader import Image
-from pbs.vm import FrameResult, Input, Machine, Snapshot, layout, machine
+from pbs.vm import FrameResult, Input, Machine, Snapshot, layout, snapshot
 from pbs.vm.interpreter import Interpreter
 from pbs.vm.snapshot import Words, take
 from tests.support.compare import ROOMY, SMALL, differences, dump, image_of, random_inputs
@@ -314,8 +314,8 @@ def planted() -> list[Fault]:
         Fault("no device is saved", _forgets(device, DEVICE_WORDS)),
         Fault("a global is not saved", _forgets(layout.AT_GLOBALS, 1, is_pointer=True)),
         Fault("the picture is not saved", _forgets(layout.AT_PIXELS, layout.PIXEL_WORDS, is_pointer=True)),
-        Fault("sleepers are saved in another order", patched(machine, "take", _other_order)),
-        Fault("who sleeps how long is not saved", patched(machine, "take", _no_wake_frames)),
+        Fault("sleepers are saved in another order", patched(snapshot, "take", _other_order)),
+        Fault("who sleeps how long is not saved", patched(snapshot, "take", _no_wake_frames)),
         Fault("the engine keeps its own calls", patched(Interpreter, "state_replaced", lambda _engine: None)),
         Fault("the machine keeps its own seed", patched(Machine, "restore", _keeps_seed)),
     ]
@@ -330,7 +330,7 @@ def _forgets(first: int, count: int, *, is_pointer: bool = False) -> AbstractCon
         state[at : at + count] = 0
         return take(image, state)
 
-    return patched(machine, "take", wrong)
+    return patched(snapshot, "take", wrong)
 
 
 def _other_order(image: Image, state: Words) -> Snapshot:
