@@ -11,8 +11,7 @@ from typing import Any
 from llvmlite import binding as llvm
 
 from ..target import MOST_OPTIMISED, target, target_machine
-from .module import ENTRIES_SYMBOL, IMPORTS_SYMBOL
-from .plan import Plan, Root
+from .plan import ENTRIES_SYMBOL, IMPORTS_SYMBOL, Plan, Root
 
 
 class Level(Enum):
