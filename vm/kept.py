@@ -26,7 +26,6 @@ from ..contract.limits import Limits
 from ..loader.image import Image
 from . import cache
 from .code import Code
-from .compiled.roots import Counting, counting_of, take_counting
 from .image_tables import tables_of, take_tables
 from .interpreter import modules_of, native_image, take_code
 from .views import AssetMemory, assets_of, take_assets
@@ -102,7 +101,7 @@ def _kept(image: Image, source: Source) -> Image:
 
 def _pack(image: Image) -> bytes:
     """Length of the head, the head as JSON, arrays one behind the other."""
-    code, assets, counting = native_image(image).code, assets_of(image), counting_of(image)
+    code, assets = native_image(image).code, assets_of(image)
     arrays = {field.name: getattr(code, field.name) for field in fields(Code)}
     arrays |= {"tables": tables_of(image), "asset_table": assets.table, "assets": assets.data}
     head = {
@@ -110,8 +109,6 @@ def _pack(image: Image) -> bytes:
         **{name: getattr(image, name) for name in _NAMES},
         "limits": asdict(image.limits),
         "modules": sorted(modules_of(image)),
-        "roots": counting.roots,
-        "counting_handler": counting.handler,
         "arrays": [(name, array.dtype.str, array.shape) for name, array in arrays.items()],
     }
     text = json.dumps(head).encode()
@@ -131,8 +128,6 @@ def _unpack(body: bytes, source: Source) -> Image:
     take_tables(image, arrays["tables"])
     take_assets(image, AssetMemory(data=arrays["assets"], table=arrays["asset_table"]))
     take_code(image, set(head["modules"]), Code(**{field.name: arrays[field.name] for field in fields(Code)}))
-    roots = tuple((function, start) for function, start in head["roots"])
-    take_counting(image, Counting(roots=roots, handler=head["counting_handler"]))
     return image
 
 

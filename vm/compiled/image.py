@@ -10,9 +10,9 @@ from ...loader.image import Image
 from .. import cache
 from ..interpreter import NativeImage, native_image
 from ..native import convention
+from .module import module
 from .objects import Level, Piece, load_object, make_object
 from .plan import Plan, Records, Root
-from .roots import counting_of
 
 KIND = "compiled"  # of these entries of the cache
 
@@ -28,7 +28,7 @@ class CompiledImage:
         self.native: NativeImage = native_image(image).with_own_records()
         self.records = Records(self.native.code)
         self.pieces: list[Piece] = []  # kept as long as a record may lead there
-        self._count = int(self.native.core.handlers[counting_of(image).handler])
+        self._count = int(self.native.core.handlers[self.native.core.numbers[("COUNT",), True]])
 
     def code(self, roots: Iterable[Root], functions: Iterable[int], level: Level) -> Code:
         """Code of this image, to be installed. Raises ReferenceError where the image is gone, and with it all who would run it."""
@@ -60,8 +60,6 @@ class Code:
     """Code that may be made, or has been made before: what it is called in the cache is a digest of its text."""
 
     def __init__(self, plan: Plan, level: Level) -> None:
-        from .module import module
-
         self.plan, self.level = plan, level
         self.text = module(plan, convention())
         self._key = f"{level.value}-{hashlib.sha256(self.text.encode()).hexdigest()}"

@@ -15,10 +15,11 @@ from ..handlers import PARAMETERS, REGISTERS, stop_definition
 from ..llvm_words import DECLARATIONS, METADATA, SLOTS_TAG, LLVMWords, Value
 from ..shapes import BEHIND_COST
 from .function import FunctionCode, function_name, ir_type, result_type
-from .plan import CONTINUE, ENTRIES_SYMBOL, IMPORTS, IMPORTS_SYMBOL, Plan
+from .plan import CONTINUE, IMPORTS, Plan
 from .service import ServiceCode, kernel_code
 
 NATIVE_STACK = 1 << 20  # bytes of a thread's stack, which has some times as much
+ENTRIES_SYMBOL, IMPORTS_SYMBOL = "pbs_entries", "pbs_imports"
 
 
 def module(plan: Plan, convention: str) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 from llvmlite import binding as llvm
 
 from ..target import MOST_OPTIMISED, target, target_machine
-from .plan import ENTRIES_SYMBOL, IMPORTS_SYMBOL, Plan, Root
+from .module import ENTRIES_SYMBOL, IMPORTS_SYMBOL
+from .plan import Plan, Root
 
 
 class Level(Enum):

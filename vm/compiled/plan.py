@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from ...host import Service
+from ...isa.table import Flow
 from ...loader.image import Image
+from ...verifier import Block
 from ..code import Code
 from ..image_tables import place
 
-if TYPE_CHECKING:
-    from ...host import Service
-    from ...verifier import Block
-
 CONTINUE = 6  # a saved status, besides the ends of a turn: the interpreter goes on at the saved record
 IMPORTS = "@imports"
-ENTRIES_SYMBOL, IMPORTS_SYMBOL = "pbs_entries", "pbs_imports"
 MOST_INLINED = 128  # instructions of a function's calls of itself that may be inlined in it
 MOST_COPIES = 3
 
@@ -71,8 +68,6 @@ class Plan:
 
     def copies(self, function: int) -> int:
         """How often a function that calls itself is to be inlined in itself."""
-        from ...isa.table import Flow
-
         facts = self.image.facts.functions[function]
         calls = sum(d.row.flow is Flow.CALL and d.immediates[0] == function for d in facts.instructions)
         if not self.inlining or not calls:

@@ -8,21 +8,21 @@ passes. A thread of its own does that meanwhile. Nothing that a machine does dep
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from types import TracebackType
 
 from ...contract import InternalError
+from ...isa.table import Flow
 from ...loader.image import Image
 from .background import watch
 from .image import Code, CompiledImage
 from .objects import Level
+from .paths import loop_heads
 from .plan import Root
-from .roots import roots_of
 
 MOST_INSTRUCTIONS = 4096  # compiled together, unless one function has more
+LARGEST_FUNCTION = 20_000  # instructions; a larger one is left to the interpreter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,35 +60,21 @@ class Tiers:
     def __init__(self, image: Image, *, whole: bool = False) -> None:
         self.compiled = CompiledImage(image)
         self._whole = whole
-        self._image = weakref.ref(image)  # whoever runs it keeps it
+        self._sizes = [len(function.instructions) for function in image.facts.functions]
+        self._calls = _calls(image)
         self._units: dict[Root, _Unit] = {}
         self._counted: set[Root] = set()
         self._lean: list[_Unit] = []
         self._running = 0
         self._lock = threading.Lock()
         self._failure: Exception | None = None
-        roots = roots_of(image)
+        functions = [index for index, size in enumerate(self._sizes) if size <= LARGEST_FUNCTION]
         if whole:
-            functions = [index for index, start in roots if start == 0]
             self._compile([(index, 0) for index in functions], frozenset(functions))
-        for root in roots:
-            if root not in self._units:
-                self._count(root, BEFORE_RESUMED if whole else BEFORE_LEAN)
-
-    @cached_property
-    def _sizes(self) -> list[int]:
-        """Instructions of every function."""
-        return [len(function.instructions) for function in self._loaded().facts.functions]
-
-    @cached_property
-    def _calls(self) -> list[list[int]]:
-        return _calls(self._loaded())
-
-    def _loaded(self) -> Image:
-        image = self._image()
-        if image is None:
-            raise ReferenceError
-        return image
+        for index in functions:
+            for start in sorted({0, *loop_heads(image.facts.functions[index])}):
+                if (index, start) not in self._units:
+                    self._count((index, start), BEFORE_RESUMED if whole else BEFORE_LEAN)
 
     # ---- while machines run
 
@@ -167,8 +153,6 @@ class Tiers:
 
 def _calls(image: Image) -> list[list[int]]:
     """For every function whom it calls, in order; where it calls a closure, that may be any closure's function."""
-    from ...isa.table import Flow
-
     closures = [index for index, function in enumerate(image.facts.functions) if function.function.is_closure]
     found: list[list[int]] = []
     for function in image.facts.functions:
