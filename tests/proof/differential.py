@@ -44,6 +44,7 @@ CONFIGURATIONS = {
 }
 FRAMES = 3
 MAX_TICKS = 1 << 16
+_UNSLICED = {"sliced": "interpreter", "compiled, sliced": "compiled"}  # what is cut into ticks of a few cycles
 SLICES = (37, 211, 1031)  # cycles a host tick
 SIZES = (*([1] * 96), *([2] * 96), *([3] * 60), 10, 10, 20, 40)  # statements: many small programs, some large
 THROUGH_BYTES = 16  # every so manieth program
@@ -118,8 +119,8 @@ def difference(program: Program, seed: int, configurations: Sequence[str]) -> st
 
 def run_on(image: Image, configuration: str, seed: int, inputs: list[Input]) -> tuple[Outcome, Mapping[str, object]]:
     """What is observed, and in the end the whole state of a machine that goes on (its digest has said most of it before)."""
-    machine = machine_on(image, "interpreter" if configuration == "sliced" else configuration, seed)
-    if configuration == "sliced":
+    machine = machine_on(image, _UNSLICED.get(configuration, configuration), seed)
+    if configuration in _UNSLICED:
         machine.state[layout.FRAME_BUDGET] = SLICES[seed % len(SLICES)]
     results = machine.advance(inputs, MAX_TICKS)
     state = {} if machine.ended or seed % THROUGH_BYTES else dump(machine)

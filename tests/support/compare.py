@@ -17,6 +17,7 @@ from pbs.vm import FrameResult, Input, Machine, layout
 from pbs.vm.interpreter import Interpreter
 from pbs.vm.kernels.heap import canonical
 from pbs.vm.target import MOST_OPTIMISED, USUAL, Target, aim, target
+from tests.support.tiering import TieredAtRandom
 
 SMALL = replace(
     PROFILES["JAM"],
@@ -42,9 +43,13 @@ def image_of(program: Program, limits: Limits = SMALL) -> Image:
 
 
 def machine_on(image: Image, configuration: str, seed: int = 0) -> Machine:
-    """A machine on the reference, or on the interpreter: fusion and accumulators switched on or off, or on one of CORES."""
+    """A machine on the reference, on compiled code drawn by the seed, or on the interpreter: fusion and accumulators switched on
+    or off, or on one of CORES.
+    """
     if configuration == "reference":
         return Machine(image, engine="reference", seed=seed)
+    if configuration == "compiled":
+        return Machine(image, engine=partial(TieredAtRandom, seed=seed), seed=seed)
     fuse, accumulators = configuration not in ("no fusion", "plain"), configuration not in ("no accumulators", "plain")
     engine = partial(Interpreter, fuse=fuse, accumulators=accumulators)
     if configuration not in CORES:

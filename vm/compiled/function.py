@@ -120,6 +120,8 @@ class FunctionCode(NativeWords):
             for depth, slot_type in enumerate(self.facts.block_at[self.start].stack):
                 type_ = ir_type(slot_type)
                 self.store(self.load(type_, "%fp", 8 * (self.slots + depth), SLOTS_TAG), f"%s{depth}.{type_}")
+            block = self.facts.block_at[self.start]
+            self._guard_resume(self._is_deep(), block, self._operands(block))
         self.emit(f"br label %b{self.start}")
 
     # ---- places
@@ -298,10 +300,12 @@ class FunctionCode(NativeWords):
     def _checkpoint(self, block: Block) -> None:
         short = self.lt_s(self._budget(), self.word(self.paths.needs[block.start]))
         if block.start == self.start == 0 and not self.copy:
-            # Calls beyond what the native stack, or the coroutine's, surely holds are the interpreter's business.
-            limit = self.in_context("ptr", context.NATIVE_LIMIT)
-            short = self.either(short, self.define("i1", f"icmp uge ptr %calls, {limit.text}"))
+            short = self.either(short, self._is_deep())
         self._guard_resume(short, block, self._operands(block) if block.stack else [])
+
+    def _is_deep(self) -> Value:
+        """Whether this frame may make no call: what the native stack, or the coroutine's, surely holds ends here."""
+        return self.define("i1", f"icmp uge ptr %calls, {self.in_context('ptr', context.NATIVE_LIMIT).text}")
 
     def _operands(self, block: Block) -> list[Value]:
         return [self.load(ir_type(t), f"%s{depth}.{ir_type(t)}") for depth, t in enumerate(block.stack)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from ...loader.image import Image
 from .. import cache
@@ -37,9 +37,9 @@ class CompiledImage:
             raise ReferenceError
         return Code(Plan(image, self.records, roots, functions, inlining=level is Level.FULL), level)
 
-    def install(self, code: Code) -> None:
-        """From now on the code's roots are entered compiled."""
-        piece = code.load(self.native.core.address_of)
+    def install(self, code: Code, *, keep: bool = True) -> None:
+        """From now on the code's roots are entered compiled. keep: it may come from the cache, and is kept there."""
+        piece = load_object(code.kept() if keep else code.made(), code.plan, self.native.core.address_of)
         self.pieces.append(piece)
         for root, address in piece.entries.items():
             self.native.records[self.records.first(*root), 0] = address
@@ -68,10 +68,14 @@ class Code:
         """Whether the cache has it."""
         return cache.read(KIND, self._key) is not None
 
-    def load(self, address_of: Callable[[str], int]) -> Piece:
-        """From the cache, or made and kept there."""
-        code = cache.read(KIND, self._key)
-        if code is None:
-            code = make_object(self.text, self.level)
-            cache.write(KIND, self._key, code)
-        return load_object(code, self.plan, address_of)
+    def kept(self) -> bytes:
+        """Object code from the cache, or made and kept there."""
+        found = cache.read(KIND, self._key)
+        if found is None:
+            found = self.made()
+            cache.write(KIND, self._key, found)
+        return found
+
+    def made(self) -> bytes:
+        """Object code."""
+        return make_object(self.text, self.level)
