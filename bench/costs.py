@@ -88,11 +88,13 @@ def _compiling(size: str) -> Iterator[Benchmark]:
 def _compile(images: list[Image], level: str) -> Run[Outcome]:
     from ..vm.compiled.image import CompiledImage
     from ..vm.compiled.objects import Level, make_object
+    from ..vm.interpreter import native_image
 
     def compile_all() -> None:
         for image in images:
             functions = range(len(image.facts.functions))
-            code = CompiledImage(image).code([(index, 0) for index in functions], functions, Level(level))
+            native = native_image(image).with_own_records()
+            code = CompiledImage(image, native).code([(index, 0) for index in functions], functions, Level(level))
             make_object(code.text, Level(level))
 
     return _doing(compile_all)

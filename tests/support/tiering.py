@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pbs.loader import Image
 from pbs.vm.compiled.image import CompiledImage
 from pbs.vm.compiled.objects import Level
-from pbs.vm.interpreter import Interpreter
+from pbs.vm.interpreter import Interpreter, native_image
 
 PIECES = 2  # of code in the life of a machine
 
@@ -23,8 +23,9 @@ class TieredAtRandom(Interpreter):
 
     def __init__(self, image: Image, state: npt.NDArray[np.int64], *, seed: int) -> None:
         self._image, self._random = image, Random(seed)
-        self._compiled = CompiledImage(image)
-        super().__init__(image, state, native=self._compiled.native)
+        native = native_image(image).with_own_records()
+        self._compiled = CompiledImage(image, native)
+        super().__init__(image, state, native=native)
         self._pieces = 0
         self._tier_up()
 

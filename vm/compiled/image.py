@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from ...loader.image import Image
 from .. import cache
-from ..interpreter import NativeImage, native_image
+from ..interpreter import NativeImage
 from ..native import convention
 from .module import module
 from .objects import Level, Piece, load_object, make_object
@@ -23,9 +23,9 @@ class CompiledImage:
     Records change while machines run, a word at a time: whichever handler a machine finds in one, it does the same.
     """
 
-    def __init__(self, image: Image) -> None:
+    def __init__(self, image: Image, native: NativeImage) -> None:
         self._image = weakref.ref(image)  # whoever runs it keeps it
-        self.native: NativeImage = native_image(image).with_own_records()
+        self.native = native  # with records of its own
         self.records = Records(self.native.code)
         self.pieces: list[Piece] = []  # kept as long as a record may lead there
         self._count = int(self.native.core.handlers[self.native.core.numbers[("COUNT",), True]])

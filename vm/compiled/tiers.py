@@ -7,15 +7,12 @@ passes. A thread of its own does that meanwhile. Nothing that a machine does dep
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from types import TracebackType
 
-from ...contract import InternalError
 from ...isa.table import Flow
 from ...loader.image import Image
-from .background import watch
+from ..interpreter import NativeImage
 from .image import Code, CompiledImage
 from .objects import Level
 from .paths import loop_heads
@@ -52,22 +49,16 @@ class _Unit:
 
 
 class Tiers:
-    """The tiers of one image. As a context: while one of its machines runs.
+    """The tiers of one image. whole: every function is compiled with all passes, here and now."""
 
-    whole: every function is compiled with all passes, here and now.
-    """
-
-    def __init__(self, image: Image, *, whole: bool = False) -> None:
-        self.compiled = CompiledImage(image)
+    def __init__(self, image: Image, native: NativeImage, *, whole: bool = False) -> None:
+        self.compiled = CompiledImage(image, native)
         self._whole = whole
         self._sizes = [len(function.instructions) for function in image.facts.functions]
         self._calls = _calls(image)
         self._units: dict[Root, _Unit] = {}
         self._counted: set[Root] = set()
         self._lean: list[_Unit] = []
-        self._running = 0
-        self._lock = threading.Lock()
-        self._failure: Exception | None = None
         functions = [index for index, size in enumerate(self._sizes) if size <= LARGEST_FUNCTION]
         if whole:
             self._compile([(index, 0) for index in functions], frozenset(functions))
@@ -76,34 +67,10 @@ class Tiers:
                 if (index, start) not in self._units:
                     self._count((index, start), BEFORE_RESUMED if whole else BEFORE_LEAN)
 
-    # ---- while machines run
-
-    def __enter__(self) -> None:
-        if self._failure is not None:
-            raise InternalError("a program was not compiled") from self._failure
-        with self._lock:
-            self._running += 1
-        if self._counted or self._lean:
-            watch(self)
-
-    def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
-    ) -> None:
-        with self._lock:
-            self._running -= 1
-
-    def look(self) -> bool:
-        """Compile what is due; whether to look again. What fails is told to who next runs a machine."""
-        try:
-            self.advance()
-        except ReferenceError:  # the image is gone
-            return False
-        except Exception as failure:  # raised again in `__enter__`
-            self._failure = failure
-            return False
-        return bool(self._running and (self._counted or self._lean))
-
-    # ---- tiers
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there may be more to compile."""
+        return bool(self._counted or self._lean)
 
     def advance(self) -> None:
         """Compile what has been entered often enough, or compile it again."""
