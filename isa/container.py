@@ -345,11 +345,11 @@ def encode(program: Program) -> bytes:
     try:
         bodies = {
             CONSTANTS: _Constants.build([_constant_row(constant) for constant in program.constants]),
-            FUNCTIONS: _Functions.build(_function_rows(program.functions)),
+            FUNCTIONS: _section(_Functions, _function_rows, program.functions),
             CODE: b"".join(function.code for function in program.functions),
             EXPORTS: _Exports.build([{"name": e.name, "function": e.function} for e in program.exports]),
-            IMPORTS: _Imports.build([_import_row(row) for row in program.imports]),
-            TYPES: _Types.build([_type_row(entry) for entry in program.types]),
+            IMPORTS: _section(_Imports, _import_rows, program.imports),
+            TYPES: _section(_Types, _type_rows, program.types),
             META: _Meta.build(_meta_row(program.meta)),
             GLOBALS: _Globals.build(list(program.globals)),
         }
@@ -358,6 +358,11 @@ def encode(program: Program) -> bytes:
     except (c.ConstructError, struct.error) as error:
         raise Rejected("program_unencodable", details={"reason": type(error).__name__}) from None
     return assemble_file(bodies)
+
+
+def _section(layout: Any, rows: Callable[[Any], Any], table: tuple[Any, ...]) -> bytes:
+    body: bytes = layout.build(rows(table))
+    return body
 
 
 def assemble_file(bodies: dict[int, bytes]) -> bytes:
@@ -401,14 +406,21 @@ def _function_rows(functions: tuple[Function, ...]) -> list[dict[str, Any]]:
     return rows
 
 
-def _import_row(row: Import) -> dict[str, Any]:
-    return {
-        "module": row.module,
-        "name": row.name,
-        "version": row.version,
-        "params": list(row.params),
-        "results": list(row.results),
-    }
+def _import_rows(imports: tuple[Import, ...]) -> list[dict[str, Any]]:
+    return [
+        {
+            "module": row.module,
+            "name": row.name,
+            "version": row.version,
+            "params": list(row.params),
+            "results": list(row.results),
+        }
+        for row in imports
+    ]
+
+
+def _type_rows(types: tuple[Type, ...]) -> list[dict[str, Any]]:
+    return [_type_row(entry) for entry in types]
 
 
 def _type_row(entry: Type) -> dict[str, Any]:

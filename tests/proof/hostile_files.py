@@ -197,14 +197,14 @@ def _plays(start: Callable[[str], Machine], on_both: bool) -> None:
 
 def _program(limits: Any) -> Callable[[bytes, bool, bool], None]:
     """What differs in names and lines only is the same to a machine, and played once."""
-    played: set[Program] = set()
+    played: set[tuple[Program, str]] = set()
 
     def take(data: bytes, play: bool, on_both: bool) -> None:
         image = load(data, limits=limits)
         if play:
             if container.encode(container.decode(data)) != data:
                 raise Disproved("written again it is another file")
-            nameless = replace(image.program, debug=None)
+            nameless = replace(image.program, debug=None), repr(image.program.constants)  # 1 and 1.0 are equal
             if nameless not in played:
                 _plays(_engines(image), on_both)
                 played.add(nameless)

@@ -31,6 +31,7 @@ def remembering() -> Iterator[None]:
     with ExitStack() as patches:
         for where, name, made in (
             (container, "_read", _by_section(container._read)),
+            (container, "_section", lru_cache(MOST)(container._section)),
             (container, "encode_debug", lru_cache(64)(container.encode_debug)),
             (resolve, "decode_code", decoded),
             (verifier, "decode_code", decoded),
