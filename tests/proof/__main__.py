@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -47,6 +48,8 @@ def main() -> int:
 def _soak(options: argparse.Namespace) -> int:
     scale, names, start = Scale(options.scale), options.checks or list(CHECKS), time.monotonic()
     earlier = report.read(options.json) if options.resume else None
+    # Told to end, it leaves as any Python does, which ends the processes of the parts too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     found = report.begin(scale, names, earlier, report.sources())
     for part, outcome in outcomes(report.left(found, names), scale, options.jobs):
         report.add(found, part, outcome)
