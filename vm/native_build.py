@@ -10,6 +10,7 @@ caller reaches the core, parts are made on several processors, and later runs ne
 
 from __future__ import annotations
 
+import gc
 import inspect
 import sys
 from collections.abc import Callable, Sequence
@@ -268,6 +269,7 @@ def main(convention: str, folder: str, parts: Sequence[str], made_for: Target) -
     """Write parts of the standard host's core to a cache folder. Steps are tried out before anything else is made."""
     from .probe import steps_work
 
+    gc.disable()  # the process is over before it would pay
     aim(made_for)
     kept = Folder(Path(folder))
     steps = {}

@@ -13,6 +13,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import construct as c
@@ -48,12 +49,17 @@ _Header = c.Struct(
 _HEADER_BYTES = _Header.sizeof()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Snapshot:
     """A machine's state between two frames. Made by `Machine.snapshot`, or by `read` from bytes that were checked."""
 
     image: Image
-    data: bytes
+    body: bytes  # the words, behind the header
+
+    @cached_property
+    def data(self) -> bytes:
+        """The whole file. Its checksum takes longer than the snapshot: it is made when it is asked for."""
+        return _header(self.image, self.body) + self.body
 
     @staticmethod
     def read(data: bytes, image: Image) -> Snapshot:
@@ -62,7 +68,7 @@ class Snapshot:
         reason = check(image, state)
         if reason is not None:
             raise Rejected("snapshot_invalid", details={"reason": reason})
-        return Snapshot(image, data)
+        return Snapshot(image, data[_HEADER_BYTES:])
 
     def __bytes__(self) -> bytes:
         return self.data
@@ -70,14 +76,13 @@ class Snapshot:
 
 def take(image: Image, state: Words) -> Snapshot:
     """The snapshot of a machine that stands between two frames."""
-    words = state.astype(_WORD, copy=False)
-    body = b"".join(words[first : first + count].tobytes() for first, count in _spans(image, state))
-    return Snapshot(image, _header(image, body) + body)
+    words = state.astype(_WORD, copy=False).data
+    return Snapshot(image, b"".join([words[first : first + count] for first, count in _spans(image, state.data)]))
 
 
 def put(snapshot: Snapshot, state: Words) -> None:
     """Make `state` what it was when the snapshot was taken. Its limits and constants must be those of the same image."""
-    words = np.frombuffer(snapshot.data, _WORD, offset=_HEADER_BYTES)
+    words = np.frombuffer(snapshot.body, _WORD)
     _clear(state)
     _fill(snapshot.image, state, words)
 
@@ -98,7 +103,7 @@ def _header(image: Image, body: bytes) -> bytes:
     return built
 
 
-def _spans(image: Image, state: Words) -> Iterator[tuple[int, int]]:
+def _spans(image: Image, state: Words | memoryview) -> Iterator[tuple[int, int]]:
     """(first word, count) of everything a snapshot holds, in order. Later counts are read from earlier words."""
     yield 0, SAVED_CONTROL_WORDS
     yield layout.DEVICE, DEVICE_WORDS
