@@ -82,11 +82,14 @@ SMALLEST = Limits(  # with less no machine could start, or no frame could get on
 LARGEST = PROFILES["ADVANCED"]
 
 
+_RANGES = tuple((name, getattr(SMALLEST, name), getattr(LARGEST, name)) for name in LIMIT_NAMES)
+
+
 def check_limits(limits: Limits) -> None:
     """Nothing is allocated for limits that no profile allows. Raises Rejected("limits_invalid") with every finding."""
     findings = []
-    for name in LIMIT_NAMES:
-        least, value, most = (getattr(given, name) for given in (SMALLEST, limits, LARGEST))
+    for name, least, most in _RANGES:
+        value = getattr(limits, name)
         if type(value) is not int or not least <= value <= most:
             allowed, found = f"{least} to {most}", repr(value)
             findings.append(Diagnostic(code="limits_invalid", subject=name, required=allowed, available=found))

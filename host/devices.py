@@ -9,7 +9,9 @@ Bools come and go as 0 or 1.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Protocol
 
@@ -86,7 +88,16 @@ def power_on(device: Words, seed: int, log_limit: int, assets: int, coroutines: 
     device[LOG_LIMIT] = log_limit
     device[ASSET_COUNT] = assets
     device[COROUTINE_ROWS] = coroutines
+    for i, word in enumerate(_seeded(seed)):
+        device[RANDOM + i] = word
+
+
+@lru_cache(64)
+def _seeded(seed: int) -> tuple[int, ...]:
+    """The state of the generator for a seed."""
+    device = array("q", bytes(8 * DEVICE_WORDS))
     seed_random(device, seed)
+    return tuple(device[RANDOM : RANDOM + 4])
 
 
 def seed_random(device: Words, seed: int) -> None:

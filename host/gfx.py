@@ -38,9 +38,9 @@ DIGIT_ZERO = 48
 
 def clear(device: Words, pixels: Pixels, color: int) -> None:
     """Give every pixel one colour."""
-    first = back_buffer(device)
+    first, color = back_buffer(device), color & 0xFFFF
     for at in range(first, first + SCREEN):
-        pixels[at] = color & 0xFFFF
+        pixels[at] = color
 
 
 def pixel(device: Words, pixels: Pixels, x: int, y: int, color: int) -> None:

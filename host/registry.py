@@ -25,7 +25,7 @@ TYPES: Mapping[str, ClosedType] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Service:
     """One row. Everything but `summary` and the functions' inside is frozen.
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from ..contract import Diagnostic, Place
 from ..host import Registry, Service
 from ..isa.code import CodeProblem, Decoded, decode_code
-from ..isa.program import Program
+from ..isa.program import Function, Program
 from ..isa.table import BY_NAME
-from ..isa.types import FunctionType
+from ..isa.types import FunctionType, Type
 from ..verifier import HostCall
 from .manifest import Manifest
 
 _SYSCALL = BY_NAME["SYSCALL"]
+_OPCODES = tuple(BY_NAME[name].opcode.to_bytes(2, "little") for name in ("HOSTCALL", "SYSCALL"))
+KNOWN_SERVICES = 1024  # whose calls are remembered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,8 +142,13 @@ def _place(program: Program, index: int, pc: int) -> Place:
 
 
 def _instructions(program: Program) -> Iterator[tuple[int, int, Decoded]]:
-    """Function, pc and instruction, up to the first byte of each function that is no instruction."""
+    """Function, pc and instruction, up to the first byte of each function that is no instruction.
+
+    Functions are left out that have the opcodes of host calls nowhere among their bytes.
+    """
     for index, function in enumerate(program.functions):
+        if not _may_call_host(function):
+            continue
         try:
             code = decode_code(function.code)
         except CodeProblem as problem:
@@ -149,13 +157,20 @@ def _instructions(program: Program) -> Iterator[tuple[int, int, Decoded]]:
             yield index, decoded.pc, decoded
 
 
+def _may_call_host(function: Function) -> bool:
+    return any(opcode in function.code for opcode in _OPCODES)
+
+
 def patch(program: Program, services: tuple[Service, ...]) -> Program:
     """The program with every HOSTCALL replaced by the SYSCALL of its service, at the same place and size."""
     functions = []
     for function in program.functions:
+        if not services or not _may_call_host(function):
+            functions.append(function)
+            continue
         code = bytearray(function.code)
         try:
-            instructions = decode_code(function.code) if services else []
+            instructions = decode_code(function.code)
         except CodeProblem:
             instructions = []
         for decoded in instructions:
@@ -170,9 +185,20 @@ def host_calls(rows: Mapping[int, Service], program: Program) -> dict[int, HostC
     """Services by number, as the verifier needs them; those whose types the program lacks are left out."""
     calls = {}
     for number, service in rows.items():
-        signature = service.signature.within(program.types)
-        if signature is not None:
-            calls[number] = HostCall(
-                signature=signature, cycles=service.cycles, metered=service.extra_cycles is not None
-            )
+        call = _in_any_program(service) or _in_program(service, program.types)
+        if call is not None:
+            calls[number] = call
     return calls
+
+
+@lru_cache(KNOWN_SERVICES)
+def _in_any_program(service: Service) -> HostCall | None:
+    """The service as any program calls it; None where that depends on the program's types."""
+    return _in_program(service, ())
+
+
+def _in_program(service: Service, types: Sequence[Type]) -> HostCall | None:
+    signature = service.signature.within(types)
+    if signature is None:
+        return None
+    return HostCall(signature=signature, cycles=service.cycles, metered=service.extra_cycles is not None)

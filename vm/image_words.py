@@ -134,17 +134,20 @@ class _Builder:
 
     def _safepoints(self) -> Iterable[tuple[int, int, tuple[int, int], tuple[int, int]]]:
         for index, function in enumerate(self.facts.functions):
+            known: dict[tuple[SlotType, ...], tuple[int, _Slots, _Slots]] = {}  # most have few different stacks
             for block in function.safepoints():
-                types = (*function.slots, *block.stack)
-                yield place(index, block.start), len(types), self._list(_refs(types)), self._list(_floats(types))
+                if block.stack not in known:
+                    types = (*function.slots, *block.stack)
+                    known[block.stack] = len(types), self._list(_refs(types)), self._list(_floats(types))
+                yield place(index, block.start), *known[block.stack]
 
 
 def _floats(types: Sequence[SlotType]) -> Iterable[int]:
-    return (i for i, t in enumerate(types) if t == FLOAT)
+    return [i for i, t in enumerate(types) if t == FLOAT]
 
 
 def _refs(types: Sequence[SlotType]) -> Iterable[int]:
-    return (i for i, t in enumerate(types) if is_ref(t))
+    return [i for i, t in enumerate(types) if is_ref(t)]
 
 
 def _words_of(value: bytes) -> tuple[int, ...]:

@@ -37,6 +37,7 @@ class NativeImage:
     functions: npt.NDArray[np.int64]  # rows of context.FUNCTION_WORDS
     tables: npt.NDArray[np.int64]
     assets: AssetMemory
+    context: npt.NDArray[np.int64]  # what is the same in the contexts of all machines
 
     def with_own_records(self) -> NativeImage:
         """The same with records that may lead elsewhere."""
@@ -67,17 +68,35 @@ def _bound(loaded: Core, code: Code, tables: npt.NDArray[np.int64], assets: Asse
     records = code.bound(loaded.handlers)
     functions = code.functions.copy()
     functions[:, 0] = records.ctypes.data + RECORD * functions[:, 0]
-    base = records[:, 0].copy()
+    base, counters = records[:, 0].copy(), np.zeros(len(records), np.int64)
+    following = base.copy()
+    shared = np.zeros(context.CONTEXT_WORDS, np.int64)
+    shared[context.IMAGE] = tables.ctypes.data
+    shared[context.FUNCTIONS] = functions.ctypes.data
+    shared[context.BASE] = base.ctypes.data
+    shared[context.COUNTERS] = counters.ctypes.data
+    shared[context.NEXT] = following.ctypes.data
+    shared[context.RECORDS] = records.ctypes.data
+    shared[context.WHERE] = code.where.ctypes.data
+    shared[context.REST] = code.rest.ctypes.data
+    shared[context.OPCODES] = code.opcodes.ctypes.data
+    shared[context.LEADERS] = code.leaders.ctypes.data
+    shared[context.LEADER_COST] = code.leader_cost.ctypes.data
+    shared[context.HELD] = code.held.ctypes.data
+    shared[context.BLOCKS] = code.blocks.ctypes.data
+    shared[context.BLOCK_COUNT] = len(code.blocks)
+    shared[context.BLOCK_RECORDS] = code.block_records.ctypes.data
     return NativeImage(
         core=loaded,
         code=code,
         base=base,
         records=records,
-        counters=np.zeros(len(records), np.int64),
-        following=base.copy(),
+        counters=counters,
+        following=following,
         functions=functions,
         tables=tables,
         assets=assets,
+        context=shared,
     )
 
 
@@ -85,13 +104,14 @@ def modules_of(image: Image) -> set[str]:
     """The host modules that the program calls."""
     if image in _MODULES:
         return _MODULES[image]
-    from ..isa.table import Flow
+    from ..isa.table import BY_NAME
 
+    intrinsic = BY_NAME["INTRINSIC"].opcode
     modules = {service.module for service in image.services.values()}
     for function in image.facts.functions:
-        for decoded in function.instructions:
-            if decoded.row.flow is Flow.HOST and decoded.row.name == "INTRINSIC":
-                modules.add(image.intrinsics[decoded.immediates[0]].module)
+        for _, row, immediates in function.instructions:
+            if row.opcode == intrinsic:
+                modules.add(image.intrinsics[immediates[0]].module)
     return modules
 
 
@@ -121,39 +141,23 @@ class Interpreter:
         stride = context.CALL_BYTES * (int(state[layout.DEPTH_LIMIT]) + 1)
         self._calls = np.zeros(rows * stride // 8, np.int64)
         self._known = np.zeros(rows, np.int64)
-        self._context = np.zeros(context.CONTEXT_WORDS, np.int64)
+        self._context = self.native.context.copy()
         self._fill_context(stride)
         self.address = self._context.ctypes.data
 
     def _fill_context(self, stride: int) -> None:
-        cx, native, code = self._context, self.native, self.native.code
-        base = self.state.ctypes.data
+        cx, state, base = self._context, self.state, self.state.ctypes.data
         cx[context.STATE] = base
-        cx[context.IMAGE] = native.tables.ctypes.data
-        cx[context.GLOBALS] = base + 8 * int(self.state[layout.AT_GLOBALS])
-        cx[context.HEAP] = base + 8 * int(self.state[layout.AT_HEAP])
-        cx[context.OBJECTS] = base + 8 * int(self.state[layout.AT_OBJECTS])
-        cx[context.FUNCTIONS] = native.functions.ctypes.data
-        cx[context.BASE] = native.base.ctypes.data
-        cx[context.COUNTERS] = native.counters.ctypes.data
-        cx[context.NEXT] = native.following.ctypes.data
-        cx[context.RECORDS] = native.records.ctypes.data
-        cx[context.WHERE] = code.where.ctypes.data
-        cx[context.REST] = code.rest.ctypes.data
-        cx[context.OPCODES] = code.opcodes.ctypes.data
-        cx[context.LEADERS] = code.leaders.ctypes.data
-        cx[context.LEADER_COST] = code.leader_cost.ctypes.data
-        cx[context.HELD] = code.held.ctypes.data
-        cx[context.BLOCKS] = code.blocks.ctypes.data
-        cx[context.BLOCK_COUNT] = len(code.blocks)
-        cx[context.BLOCK_RECORDS] = code.block_records.ctypes.data
+        cx[context.GLOBALS] = base + 8 * int(state[layout.AT_GLOBALS])
+        cx[context.HEAP] = base + 8 * int(state[layout.AT_HEAP])
+        cx[context.OBJECTS] = base + 8 * int(state[layout.AT_OBJECTS])
         cx[context.CALLS] = self._calls.ctypes.data
         cx[context.CALLS_STRIDE] = stride
         cx[context.KNOWN] = self._known.ctypes.data
-        views = spans(self.state, native.assets)
+        views = spans(state, self.native.assets)
         for i, name in enumerate(VIEWS):
             array, first, _ = views[name]
-            cx[context.VIEW + i] = array.ctypes.data + first
+            cx[context.VIEW + i] = first + (base if array is state else array.ctypes.data)
 
     def run_frames(self, inputs: Any, count: int, ticks: int, report: Any, log: Any, log_room: int) -> int:
         """`kernels.frames.run_frames` on this machine, in one native call."""

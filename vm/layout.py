@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from types import MappingProxyType
 
 from ..contract.limits import Limits
@@ -111,6 +111,9 @@ RECORD_FIXED_WORDS = 96
 PIXEL_WORDS = 2 * SCREEN // 4  # two screens, four pixels a word
 
 
+KNOWN_LAYOUTS = 64  # that are remembered
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """Region name to (offset, size) in words, for one image's limits."""
@@ -123,7 +126,7 @@ class Layout:
         return self.regions[name][0]
 
 
-@cache
+@lru_cache(KNOWN_LAYOUTS)
 def lay_out(limits: Limits, global_count: int) -> Layout:
     """Where everything stands for these limits. One row and stack more than coroutines: for calls from the host."""
     stacks = limits.coroutines + 1
@@ -166,8 +169,10 @@ def _hashable(words: int) -> int:
     return max(_rounded(words), HASH_WORDS)
 
 
-def constants(layout: Layout, limits: Limits, global_count: int) -> dict[int, int]:
+@lru_cache(KNOWN_LAYOUTS)
+def constants(limits: Limits, global_count: int) -> Mapping[int, int]:
     """The control words that never change."""
+    layout = lay_out(limits, global_count)
     return {
         FRAME_BUDGET: limits.frame_cycles,
         HEAP_LIMIT: limits.heap_words,

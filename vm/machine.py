@@ -97,7 +97,7 @@ class Machine:
 
     def _power_on(self) -> None:
         image, state, tables = self.image, self.state.data, tables_of(self.image).data
-        for at, value in layout.constants(self.layout, image.limits, tables[GLOBAL_COUNT]).items():
+        for at, value in layout.constants(image.limits, tables[GLOBAL_COUNT]).items():
             state[at] = value
         state[layout.SEED] = self.seed
         state[layout.CURRENT] = -1

@@ -7,8 +7,9 @@ failed check is a mistake of ours, never of the guest, and crashes as InternalEr
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -586,12 +587,18 @@ class Reference(ExactWords):
         values: tuple[Value, ...] = (*frame.locals, *frame.stack)
         if len(types) != len(values):
             raise InternalError(f"{len(values)} live values at {frame.function}:{frame.pc}, {len(types)} proved")
-        for value, slot_type in zip(values, types, strict=True):
-            wanted = _CLASSES.get(slot_type, Ref)
-            if type(value) is not wanted or (
-                isinstance(value, Ref) and value and self.dynamic_type(value) != slot_type
-            ):
-                raise InternalError(f"{value!r} at {frame.function}:{frame.pc}, type {slot_type} proved")
+        classes, refs = _classes(types)
+        if tuple(map(type, values)) != classes or any(
+            values[i] and self.dynamic_type(values[i]) != types[i] for i in refs
+        ):
+            raise InternalError(f"{values!r} at {frame.function}:{frame.pc}, types {types} proved")
+
+
+@lru_cache(4096)
+def _classes(types: tuple[SlotType, ...]) -> tuple[tuple[type, ...], tuple[int, ...]]:
+    """The classes of values of these types, and which of them are refs."""
+    classes = tuple(_CLASSES.get(slot_type, Ref) for slot_type in types)
+    return classes, tuple(i for i, kind in enumerate(classes) if kind is Ref)
 
 
 def word_of(value: Value) -> int:
@@ -612,7 +619,10 @@ def _kernels() -> Mapping[str, Any]:
 
 
 def _hash128(state: memoryview, at: int, words: int, to: int) -> int:
-    digest = xxhash.xxh3_128_intdigest(np.asarray(state[at : at + words]).astype("<i8", copy=False).data)
+    hashed = state[at : at + words]
+    if sys.byteorder == "big":
+        hashed = np.asarray(hashed).astype("<i8").data
+    digest = xxhash.xxh3_128_intdigest(hashed)
     state[to], state[to + 1] = signed(digest & MASK), signed(digest >> 64)
     return 0
 

@@ -181,7 +181,7 @@ def _decode(data: bytes, image: Image) -> Words:
 def _blank_state(image: Image) -> Words:
     placed = layout.lay_out(image.limits, len(image.program.globals))
     state = np.zeros(placed.words, dtype=np.int64)
-    for at, value in layout.constants(placed, image.limits, len(image.program.globals)).items():
+    for at, value in layout.constants(image.limits, len(image.program.globals)).items():
         state[at] = value
     return state
 

@@ -8,8 +8,9 @@ of the generator or of the verifier. The source of choices is anything like `ran
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from random import Random
 from typing import Any
 
@@ -110,11 +111,33 @@ class _Code:
             starts.append(at)
             at += row.size
         starts.append(at)
-        out = b""
+        out = []
         for row, immediates in self.items:
-            jumps = row.flow in (Flow.JUMP, Flow.BRANCH)
-            out += row.pack(row.opcode, *((starts[self.labels[immediates[0]]],) if jumps else immediates))
-        return out
+            out.append(
+                row.pack(row.opcode, starts[self.labels[immediates[0]]])
+                if row.jumps
+                else row.pack(row.opcode, *immediates)
+            )
+        return b"".join(out)
+
+    def deepest(self, typing: FunctionTyping) -> int:
+        """How many operands there are at most: of every path, the first way that leads to an instruction."""
+        deepest, seen = 0, bytearray(len(self.items))
+        work: list[tuple[int, list[int]]] = [(0, [])]
+        while work:
+            position, stack = work.pop()
+            while not seen[position]:
+                seen[position] = True
+                row, immediates = self.items[position]
+                typing.apply(row, immediates, stack)
+                if len(stack) > deepest:
+                    deepest = len(stack)
+                if row.jumps:
+                    work.append((self.labels[immediates[0]], list(stack)))
+                if not row.falls_through:
+                    break
+                position += 1
+        return deepest
 
 
 EXPORTED = (INT_INT, None, False)
@@ -158,7 +181,11 @@ class _Generator:
             self.shapes = [self.shapes[0], rng.choice(self.shapes[1:])][: 1 if rng.random() < 0.6 else 2]
 
     def program(self) -> Program:
-        functions = tuple(self._function(index) for index in range(len(self.shapes)))
+        bodies = [self._body(index) for index in range(len(self.shapes))]
+        functions = tuple(
+            Function(signature=signature, captures=captures, locals=body.locals, max_stack=0, code=body.code.layout())
+            for (signature, captures, _), body in zip(self.shapes, bodies, strict=True)
+        )
         program = Program(
             meta=META,
             constants=tuple(self.constants),
@@ -168,21 +195,18 @@ class _Generator:
             exports=(Export(name="entry", function=len(functions) - 1),) if self.shapes[-1] == EXPORTED else (),
             imports=tuple(self.imports),
         )
-        return with_true_heights(program)
+        intrinsics = intrinsics_of(program)
+        heights = [
+            body.code.deepest(FunctionTyping(program, function, {}, intrinsics))
+            for body, function in zip(bodies, functions, strict=True)
+        ]
+        true = (replace(function, max_stack=height) for function, height in zip(functions, heights, strict=True))
+        return replace(program, functions=tuple(true))
 
-    def _function(self, index: int) -> Function:
+    def _body(self, index: int) -> _Body:
         signature, captures, may_stop = self.shapes[index]
-        body = _Body(
-            self,
-            index,
-            signature,
-            captures,
-            may_stop,
-            self.size if index == 0 else max(2, self.size // len(self.shapes)),
-        )
-        return Function(
-            signature=signature, captures=captures, locals=body.locals, max_stack=0, code=body.code.layout()
-        )
+        size = self.size if index == 0 else max(2, self.size // len(self.shapes))
+        return _Body(self, index, signature, captures, may_stop, size)
 
     def import_of(self, identity: str) -> int:
         for i, row in enumerate(self.imports):
@@ -761,21 +785,26 @@ def _value_rows() -> dict[int, list[tuple[Instruction, Any]]]:
 _VALUE_ROWS = _value_rows()
 
 
+def intrinsics_of(program: Program) -> Mapping[int, FunctionType]:
+    """Signatures of the intrinsics that a program with its types can call."""
+    return _intrinsics_over(program.types)
+
+
+@lru_cache(16)
+def _intrinsics_over(types: tuple[Type, ...]) -> Mapping[int, FunctionType]:
+    known = ((s.number, s.signature.within(types)) for s in standard().intrinsics.values())
+    return {number: signature for number, signature in known if signature is not None}
+
+
 class Invalid(Exception):
     """A program without true heights."""
 
 
 def with_true_heights(program: Program) -> Program:
     """The program with every function's max_stack as it truly is. Raises Invalid where it has none."""
-    from dataclasses import replace
-
     from pbs.isa.assembler import _deepest, _Stuck
 
-    intrinsics = {
-        s.number: signature
-        for s in standard().intrinsics.values()
-        if (signature := s.signature.within(program.types)) is not None
-    }
+    intrinsics = intrinsics_of(program)
     try:
         functions = tuple(
             replace(function, max_stack=_deepest(FunctionTyping(program, function, {}, intrinsics), function.code))

@@ -50,7 +50,7 @@ def require_sound(limits: Limits, global_count: int) -> None:
         assert size >= wanted[name], f"{name} is too small"
         end = at + size
     assert placed.words == end
-    constants = layout.constants(placed, limits, global_count)
+    constants = layout.constants(limits, global_count)
     for name in ("rows", "order", "sleepers", "frames", "stacks", "globals", "objects", "info", "heap_order", "worklist",
                  "heap", "log", "pixels", "record", "scratch"):  # fmt: skip
         assert constants[getattr(layout, f"AT_{name.upper()}")] == placed.offset(name)
@@ -107,10 +107,9 @@ def test_no_two_control_words_share_a_place():
 
 
 def test_constants_stand_behind_what_changes():
-    placed = layout.lay_out(SMALLEST, 0)
-    assert min(layout.constants(placed, SMALLEST, 0)) == layout.FRAME_BUDGET
+    assert min(layout.constants(SMALLEST, 0)) == layout.FRAME_BUDGET
     changing = [at for name, at in control_words().items() if at < layout.FRAME_BUDGET]
-    assert len(changing) + len(layout.constants(placed, SMALLEST, 0)) == len(control_words())
+    assert len(changing) + len(layout.constants(SMALLEST, 0)) == len(control_words())
 
 
 @pytest.mark.parametrize("engine", ENGINES)
