@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from ..isa.code import Decoded
 from ..isa.program import Function
@@ -28,8 +29,7 @@ class HostCall:
 HostCalls = Mapping[int, HostCall]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
+class Block(NamedTuple):
     """A run of instructions that is entered at its start only and paid for on entry. Engines stop nowhere else."""
 
     start: int  # pc of its first instruction

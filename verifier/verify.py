@@ -305,14 +305,8 @@ class _Function:
         )
 
     def _blocks(self) -> Sequence[Block]:
-        return [
-            Block(
-                start=self.instructions[first].pc,
-                end=self.instructions[end - 1].next_pc,
-                first=first,
-                last=end,
-                cost=self.paid[end] - self.paid[first],
-                stack=self.entry[first],
-            )
-            for first, end in zip(self.firsts, self.ends, strict=True)
-        ]
+        pcs = [self.instructions[first].pc for first in self.firsts]
+        costs = [self.paid[end] - self.paid[first] for first, end in zip(self.firsts, self.ends, strict=True)]
+        stacks = [self.entry[first] for first in self.firsts]
+        behind = [*pcs[1:], len(self.function.code)]
+        return list(map(Block, pcs, behind, self.firsts, self.ends, costs, stacks))

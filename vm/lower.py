@@ -10,8 +10,7 @@ A value's home is `slots + depth` for the operand at that depth, and its own slo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..isa.program import Constant
 from ..isa.table import ROWS, Flow, Instruction
@@ -30,8 +29,7 @@ _NULL = constant(0, "W")
 _CLOSURE: Entry = ("W", "r", (0,))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoweredBlock:
+class LoweredBlock(NamedTuple):
     """A block's records. `live` are the operand slots that mean something behind it."""
 
     block: Block
@@ -54,16 +52,16 @@ class _Lowering(Records):
         self.locals: list[Entry] = [(bank(t), "r", (slot,)) for slot, t in enumerate(facts.slots)]
 
     def run(self) -> list[LoweredBlock]:
-        return [self._block(block) for block in self.facts.blocks]
+        """Block by block. Where too many values are out of place, nothing waits: every value goes home at once."""
+        lowered = []
+        for block in self.facts.blocks:
+            try:
+                lowered.append(self._block(block))
+            except Crowded:
+                lowered.append(self._block(block, waiting=False))
+        return lowered
 
-    def _block(self, block: Block) -> LoweredBlock:
-        """The block's records. Where too many values are out of place, nothing waits: every value goes home at once."""
-        try:
-            return self._lowered(block, waiting=True)
-        except Crowded:
-            return self._lowered(block, waiting=False)
-
-    def _lowered(self, block: Block, *, waiting: bool) -> LoweredBlock:
+    def _block(self, block: Block, *, waiting: bool = True) -> LoweredBlock:
         instructions, stack = self.facts.instructions, self.stack
         self.out = []
         stack.restart(block.stack)
@@ -76,10 +74,11 @@ class _Lowering(Records):
         if not row.ends_block:
             self._flush_all()
             self.emit(_CHARGE)
-        return LoweredBlock(block=block, records=self.out, live=range(self.slots, self.slots + len(stack.entries)))
+        return LoweredBlock(block, self.out, range(self.slots, self.slots + len(stack.entries)))
 
     def _flush_all(self) -> None:
-        self.flush(0, len(self.stack.entries))
+        if self.stack.entries:
+            self.flush(0, len(self.stack.entries))
 
     # ---- moves
 

@@ -233,7 +233,7 @@ class Reference(ExactWords):
     # ---- meanings
 
     def _meaning(self, frame: Frame, row: Instruction, immediates: tuple[Any, ...], position: int) -> Value | None:
-        operands_after = immediate_operands(self.program, row, immediates)
+        operands_after = immediate_operands(self.program, row, immediates) if immediates else ()
         count = len(row.forms[0].takes) - len(operands_after)
         if row.name == "GET_CAPTURE":  # its first operand is the closure in slot 0
             operands: list[Value] = [frame.locals[0]]

@@ -48,7 +48,8 @@ class Symbols:
 
     def restart(self, types: tuple[SlotType, ...]) -> None:
         """Operands of these types, all at home, and nothing else."""
-        self._readers.clear()
+        if self._readers:
+            self._readers.clear()
         if types not in self._homes:
             self._homes[types] = [(bank(t), "r", (self.first_home + depth,)) for depth, t in enumerate(types)]
         self.entries = self._homes[types].copy()
