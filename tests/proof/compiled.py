@@ -101,7 +101,7 @@ def planted() -> list[Fault]:
             "a frame that waits at another place", patched(Records, "last", lambda self, f, b: self.first(f, b.start))
         ),
         Fault("a trap at another place", patched(Records, "of", lambda self, f, _pc: self.first(f, 0))),
-        Fault("an accumulator that is forgotten", patched(Records, "held", lambda *_: -1)),
+        Fault("an accumulator that is forgotten", patched(FunctionCode, "_hand_over", lambda *_: None)),
         Fault("a block that costs one cycle less", patched(FunctionCode, "_pay", _pay_less)),
         Fault("a constant of another string", patched(function, "constant_handle", lambda *_: 1 << 32)),
     ]

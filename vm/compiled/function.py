@@ -67,7 +67,7 @@ class FunctionCode(NativeWords):
         self.pc = 0
         self._arms: list[tuple[str, Callable[[], None]]] = []
         self._exits: dict[str, list[tuple[str, ...]]] = {
-            way: [] for way in ("trap", "resume", "interpret", "wait", "save")
+            way: [] for way in ("trap", "called", "given", "resume", "interpret", "wait", "save")
         }
 
     def text(self) -> str:
@@ -179,10 +179,25 @@ class FunctionCode(NativeWords):
         return self.add(self.in_context("i64", context.RECORDS), offset)
 
     def _write_exits(self) -> None:
-        """trap: status, record, the block's cost. resume, interpret: record, cost. wait: record, the frame's words on top."""
+        """The code of all exits, those first that lead to others.
+
+        trap: status, record, the block's cost. called, given: after a call there is not enough, for the callee left the machine or
+        needed too much: the call's record, that of what is behind, its cost, and the result. resume, interpret: record, cost.
+        wait: record. save: status, record, budget.
+        """
         if self._enter_exit("trap", "status", "record", "cost"):
             left = self.sub(self._budget(), Value("i64", "%trap.cost"))
             self._exit("save", Value("i64", "%trap.status"), Value("i64", "%trap.record"), left)
+        for way, names in (("called", ()), ("given", ("value",))):
+            if self._enter_exit(way, "waiting", "resumed", "cost", *names):
+                stays = self.name("stays")
+                self._exits["wait"].append((self.here, f"%{way}.waiting"))
+                self.emit(f"br i1 {self.lt_s(self._budget(), self.word(0)).text}, label %wait, label %{stays}")
+                self.label(stays)
+                if names:
+                    self._spill(self.slots, Value("i64", "%given.value"))
+                    self._hand_over(Value("i64", "%given.value"))
+                self._exit("resume", Value("i64", f"%{way}.resumed"), Value("i64", f"%{way}.cost"))
         if self._enter_exit("resume", "record", "cost"):
             # The interpreter goes on with the block, if it can be paid for; nothing of it was done or paid.
             budget = self._budget()
@@ -229,8 +244,12 @@ class FunctionCode(NativeWords):
         if held >= 0:
             slot = held % FLOAT_BANK
             value = stack[slot - self.slots] if slot >= self.slots else self._local(slot)
-            self.store(self._kept(value), "%cx", 8 * context.SAVED_VALUE)
+            self._hand_over(self._kept(value))
         self._exit("resume", record, block.cost)
+
+    def _hand_over(self, value: Value) -> None:
+        """What the interpreter finds in its accumulator."""
+        self.store(value, "%cx", 8 * context.SAVED_VALUE)
 
     def _guard_resume(self, condition: Value, block: Block, stack: Sequence[Value]) -> None:
         record = self.plan.records.first(self.index, block.start)
@@ -443,19 +462,26 @@ class FunctionCode(NativeWords):
         ]
         stack = self.stack
 
-        def not_enough() -> None:
-            waits, stays = self.name("waits"), self.name("stays")
-            left = self.lt_s(budget, self.word(0))
-            self.emit(f"br i1 {left.text}, label %{waits}, label %{stays}")
-            self.label(waits)
-            self._spill_stack(below)
-            self._exit("wait", self.plan.records.last(self.index, block))
-            self.label(stays)
-            self._resume(following, stack)
-
-        self._guard(self.lt_s(budget, self.word(self.paths.needs[following.start])), not_enough)
+        short = self.lt_s(budget, self.word(self.paths.needs[following.start]))
+        waiting = self.plan.records.last(self.index, block)
+        resumed = self.plan.records.first(self.index, following.start)
+        if not stack:
+            self._guard_exit(short, "called", waiting, resumed, following.cost)
+        elif len(stack) == 1 and not below and stack[0].type == "i64":
+            self._guard_exit(short, "given", waiting, resumed, following.cost, stack[0])
+        else:
+            self._guard(short, lambda: self._called_short(below, waiting, following, stack))
         self._put_stack()
         self.emit(f"br label %b{following.start}.go")
+
+    def _called_short(self, below: Sequence[Value], waiting: int, following: Block, stack: Sequence[Value]) -> None:
+        waits, stays = self.name("waits"), self.name("stays")
+        self.emit(f"br i1 {self.lt_s(self._budget(), self.word(0)).text}, label %{waits}, label %{stays}")
+        self.label(waits)
+        self._spill_stack(below)
+        self._exit("wait", waiting)
+        self.label(stays)
+        self._resume(following, stack)
 
     # ---- the machine
 

@@ -22,6 +22,7 @@ class Level(Enum):
     FULL = "full"  # soon done
 
 
+PASSES = 1  # as much of LLVM's passes as made the kernels faster
 LEAN_CODE = 0  # LLVM's effort behind the passes: hardly any
 _LEAN_PASSES = ("sroa", "instruction_combine", "simplify_cfg")
 
@@ -40,7 +41,9 @@ def make_object(text: str, level: Level) -> bytes:
     llvm.initialize_native_asmprinter()
     parsed = llvm.parse_assembly(text)
     machine = target_machine(LEAN_CODE if level is Level.LEAN else MOST_OPTIMISED, near=True)
-    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=target().level))
+    builder = llvm.create_pass_builder(
+        machine, llvm.create_pipeline_tuning_options(speed_level=min(PASSES, target().level))
+    )
     if level is Level.FULL:
         builder.getModulePassManager().run(parsed, builder)
     else:
