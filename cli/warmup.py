@@ -10,6 +10,7 @@ from ..contract import StorageError
 from ..host import standard
 from ..loader import load
 from ..vm import Machine, cache
+from ..vm.kept import load_kept
 from ..vm.native import core
 from ..vm.native_build import part_names
 from ..vm.native_names import BASE_PARTS, KIND
@@ -25,11 +26,11 @@ def command(cartridges: tuple[str, ...], as_json: bool) -> int:
     kept = cache.current()
     if kept is None:
         raise StorageError("cache_unavailable", subject=str(cache.base()))
-    images = [load(Path(cartridge)) for cartridge in cartridges]
-    for image in images:
-        tell_warnings(image.warnings)
+    for cartridge in cartridges:  # before anything is made
+        tell_warnings(load(Path(cartridge)).warnings)
     parts = part_names(standard())
     had = {part for part in parts if kept.read(KIND, part) is not None}
+    images = [load_kept(Path(cartridge)) for cartridge in cartridges]
     core(standard()).require(part for part in parts if part not in BASE_PARTS)
     for image in images:
         Machine(image, engine="interpreter")

@@ -49,6 +49,9 @@ def test_warming_up_makes_what_is_missing_and_then_nothing(kept, tmp_path):
     assert {part["name"] for part in value["parts"] if part["made"]} == {"clock", "log"}
     assert [cartridge["id"] for cartridge in value["cartridges"]] == ["small", "pong"]
     assert "cache_damaged" in first.err
+    assert sorted(path.name.split(".")[0] for path in kept.iterdir()) == sorted(
+        ["native"] * len(PARTS) + ["image", "members"] * 2
+    )
     before = {path: path.stat().st_mtime_ns for path in kept.iterdir()}
     again = process("warmup", tmp_path / "small", env=settings(kept))
     assert (again.code, again.err) == (0, "")
