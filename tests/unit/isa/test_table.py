@@ -158,14 +158,17 @@ def test_a_row_cut_short_is_truncated_at_its_start(row):
 @pytest.mark.parametrize(
     "opcode", [0x06, 0x0F, 0x1A, 0x2F, 0x44, 0x58, 0x6A, 0x73, 0x81, 0x95, 0xAA, 0xFF, 0x0100, 0x0120, 0xFFFF]
 )
-def test_a_number_without_a_row_is_an_unknown_opcode(opcode):
+@pytest.mark.parametrize(
+    "before", [[], [("PUSH_I32", (1,)), ("POP", ())], [("PUSH_BOOL", (1,))]], ids=["first", "even", "odd"]
+)
+def test_a_number_without_a_row_is_an_unknown_opcode(opcode, before):
     assert opcode not in BY_OPCODE
-    data = packed([(BY_NAME["PUSH_I32"], (1,)), (BY_NAME["POP"], ())]) + struct.pack("<H", opcode) + bytes(10)
+    sound = packed([(BY_NAME[name], immediates) for name, immediates in before])
     with pytest.raises(CodeProblem) as caught:
-        decode_code(data)
-    assert (caught.value.code, caught.value.pc, caught.value.opcode) == ("opcode_unknown", 8, opcode)
+        decode_code(sound + struct.pack("<H", opcode) + bytes(10))
+    assert (caught.value.code, caught.value.pc, caught.value.opcode) == ("opcode_unknown", len(sound), opcode)
     assert str(caught.value) == "opcode_unknown"
-    assert [d.row.name for d in caught.value.before] == ["PUSH_I32", "POP"]
+    assert [d.row.name for d in caught.value.before] == [name for name, _ in before]
 
 
 @EXAMPLES
