@@ -15,7 +15,8 @@ from pbs.isa.program import Export, Import
 from pbs.isa.table import BY_NAME
 from pbs.isa.types import INT
 from pbs.loader import Image, assemble, load
-from pbs.loader.cartridge import content_digest
+from pbs.loader.cartridge import content_digest, decode_cartridge
+from pbs.loader.loading import load_cartridge
 from pbs.loader.resolve import resolve
 
 MAIN = ".func main()\n    HALT\n.end\n"
@@ -36,6 +37,14 @@ def target(parts, name, value, line):
     """Change the target in the manifest and in the program alike."""
     parts.manifest["target"][name] = value
     parts.source += f"\n{line}\n"
+
+
+def test_options_are_given_by_their_names(parts):
+    assert load_cartridge(cartridge=decode_cartridge(parts.flat)).source == parts.flat
+    assert load(source=parts.flat).source == parts.flat
+    for wrong in (lambda: load(parts.flat, None), lambda: load_cartridge(decode_cartridge(parts.flat), None)):
+        with pytest.raises(TypeError):
+            wrong()
 
 
 # ---- a good cartridge

@@ -25,6 +25,15 @@ def code_of(data: bytes, *, partial: bool = False) -> str:
     return caught.value.code
 
 
+def test_options_are_given_by_their_names():
+    data = bytes(recorded())
+    assert bytes(Trace.read(source=data)) == data
+    assert TraceHeader.of(machine=machine()) == TraceHeader.of(machine())
+    for wrong in (lambda: Trace.read(data, True), lambda: TraceHeader.of(machine(), True)):
+        with pytest.raises(TypeError):
+            wrong()
+
+
 # ---- round trips
 
 inputs_drawn = st.builds(
