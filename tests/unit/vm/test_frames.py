@@ -39,6 +39,7 @@ def scatter(monkeypatch):
     def make(of, seed=0):
         with monkeypatch.context() as patch:
             patch.setattr(layout, "lay_out", scattered)
+            patch.setattr(layout, "constants", layout.constants.__wrapped__)  # which remembers
             made = Machine(of, engine="reference", seed=seed)
         for (at, size), (after, _) in pairwise(sorted(made.layout.regions.values())):
             made.state[at + size : after] = STRANGER
