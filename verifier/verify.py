@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
-from itertools import accumulate, compress
+from itertools import accumulate, compress, islice
 
 from ..contract import Diagnostic, Place, Rejected
 from ..contract.versions import parse_version
@@ -33,11 +33,7 @@ def verify(program: Program, services: HostCalls, intrinsics: HostCalls) -> Fact
 
     The program must be the patched one: host calls resolved to SYSCALL. Source: docs/machine.md, verification.
     """
-    findings = []
-    for finding in check_structure(program):
-        findings.append(finding)
-        if len(findings) == MAX_FINDINGS:
-            break
+    findings = list(islice(check_structure(program), MAX_FINDINGS))
     if findings:
         raise Rejected("program_invalid", findings=findings)
     too_new = _newer_than(program)

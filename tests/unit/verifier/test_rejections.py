@@ -90,6 +90,7 @@ CASES = [
     ("host_call_repeated", tables(imports=(Import(module="a", name="b", version=1, params=(), results=()),) * 2), None),
     # shape
     ("instruction_too_new", coded(b"\x01\x00", meta=replace(META, isa="0.9.0")), (0, 0)),
+    ("instruction_too_new", coded(b"\x00\x00\x01\x00", meta=replace(META, isa="0.9.0")), (0, 0)),
     ("opcode_unknown", coded(b"\x06\x00"), (0, 0)),
     ("opcode_unknown", coded(b"\x00\x00\xff\xff\x00"), (0, 2)),
     ("instruction_truncated", coded(b"\x00"), (0, 0)),
