@@ -64,9 +64,10 @@ WAITS = ".func waits()\n.stack 0\nFRAME_SYNC\nRET\n.end\n"
 IDLE = Function(signature=0, captures=None, locals=(), max_stack=0, code=b"\x01\x00")
 
 
-def deep_branches(count):
-    """A thousand operands, and that many branches that all meet at the first of them."""
-    return main("PUSH 1\n" + "DUP\n" * 999 + "PUSH true\nJMP_IF_TRUE 2004\n" * count + "HALT", 1001)
+def deep_branches(count, depth=1000, then="HALT"):
+    """So many operands, and that many branches that all meet behind the last of them."""
+    branches = f"PUSH true\nJMP_IF_TRUE {4 + 2 * depth}\n" * count
+    return main("PUSH 1\n" + "DUP\n" * (depth - 1) + branches + then, depth + 1)
 
 
 # Code, program, and where the finding stands: (function, pc), or None where it is about a table.
@@ -258,12 +259,22 @@ def test_the_limit_is_the_documented_one():
     assert (WORK_PER_BYTE, WORK_ALWAYS) == (64, 4096)
 
 
+@pytest.mark.parametrize("depth", [999, 1000])
 @pytest.mark.parametrize("branches", [10, 90])
-def test_some_paths_that_meet_with_deep_stacks_are_paid_for(branches):
-    program = deep_branches(branches)
+def test_some_paths_that_meet_with_deep_stacks_are_paid_for(branches, depth):
+    program = deep_branches(branches, depth)
     # An instruction is a step, a path that arrives one and as many as it brings operands.
-    assert verify(program, {}, {}).work == 1000 + 1001 + branches * (2 + 2 * 1001) + 1
-    assert 1000 + 1001 + branches * 2004 + 1 <= WORK_ALWAYS + WORK_PER_BYTE * len(program.functions[0].code)
+    work = depth + (1 + depth) + branches * (2 + 2 * (1 + depth)) + 1
+    assert verify(program, {}, {}).work == work
+    assert work <= WORK_ALWAYS + WORK_PER_BYTE * len(program.functions[0].code)
+
+
+def test_a_block_that_cannot_be_paid_is_refused_at_the_instruction_where_the_work_is_spent():
+    program = deep_branches(95, 927, "NOP\n" * 4 + "HALT")
+    code = program.functions[0].code
+    before = 927 + 928 + 95 * (2 + 2 * 928)
+    assert WORK_ALWAYS + WORK_PER_BYTE * len(code) - before == 3
+    assert rejected(program) == [("verifier_work_exceeded", 0, len(code) - 2 - 2)]  # the fourth NOP
 
 
 @pytest.mark.parametrize("branches", [100, 5000])
