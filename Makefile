@@ -3,9 +3,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+FIGURES := docs/figures
 
 .DEFAULT_GOAL := help
-.PHONY: help play test check coverage mutants fuzz soak bench docs clean
+.PHONY: help play test check coverage mutants fuzz soak bench performance docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -50,6 +51,14 @@ bench: $(STAMP)  ## how fast: kernels, cartridges, costs; the peers that are her
 	@$(BIN)/pbs bench run
 	@$(BIN)/pbs bench peers
 	@$(BIN)/python -m pytest --pyargs pbs.bench.units --benchmark-only --benchmark-timer=time.process_time -q
+
+performance: $(STAMP)  ## measure what docs/performance.md says; a quarter of an hour
+	@$(BIN)/pbs bench peers --rounds 5 --chart $(FIGURES)/peers.svg --json > $(FIGURES)/peers.new
+	@$(BIN)/pbs bench run --engine compiled --rounds 7 --json > $(FIGURES)/run.new
+	@$(BIN)/pbs bench run start first --rounds 3 --json > $(FIGURES)/start.new
+	@$(BIN)/pbs bench growth --charts $(FIGURES) --json > $(FIGURES)/growth.new
+	@cd $(FIGURES) && for name in peers run start growth; do mv $$name.new $$name.json; done
+	@$(BIN)/python docs/generate.py
 
 docs: $(STAMP)  ## write the generated documents again
 	@$(BIN)/python docs/generate.py

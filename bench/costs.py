@@ -77,11 +77,10 @@ def _idle_frames(engine: str, repeats: int) -> Run[Outcome]:
 
 
 def _compiling(size: str) -> Iterator[Benchmark]:
-    """All functions of the kernels to machine code, never from the cache, with few passes and with all."""
-    kernels = KERNELS if size == FULL else KERNELS[:1]
-    images = cache(lambda: [kernel.image() for kernel in kernels])
+    """All functions of the cartridges to machine code, never from the cache, with few passes and with all."""
+    images = cache(lambda: [load(game.folder) for game in GAMES] if size == FULL else [KERNELS[0].image()])
     count = sum(len(function.instructions) for image in images() for function in image.facts.functions)
-    yield _cost("lean", "instruction", count, "kernels to machine code, few passes", lambda: _compile(images(), "lean"))
+    yield _cost("lean", "instruction", count, "cartridges to machine code, few passes", lambda: _compile(images(), "lean"))
     yield _cost("full", "instruction", count, "... with all passes", lambda: _compile(images(), "full"))
 
 

@@ -75,7 +75,7 @@ def long_program(instructions: int) -> tuple[bytes, int]:
 
 def keeping(words: int) -> Image:
     """A program that keeps an array of so many words and does nothing."""
-    return load(assemble(_KEEPING.format(words=words)), limits=PROFILES["ADVANCED"])
+    return load(assemble(_KEEPING.format(words=words)))
 
 
 def living(objects: int, *, collect: bool) -> Image:

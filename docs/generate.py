@@ -1,4 +1,4 @@
-"""Writes the documents that are made from tables: isa.md, host.md, codes.md, and the marked tables inside machine.md.
+"""Writes the documents that are made from tables: isa.md, host.md, codes.md, performance.md; the marked tables in machine.md.
 
 python docs/generate.py            write them
 python docs/generate.py --check    exit 1 where a file differs from what its table says
@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import unified_diff
 from pathlib import Path
+
+from performance import performance
 
 from pbs.contract import axes
 from pbs.contract.diagnostics import Family, registry
@@ -47,6 +49,7 @@ def documents() -> Iterator[tuple[str, str]]:
     yield "isa.md", _page(isa())
     yield "host.md", _page(host())
     yield "codes.md", _page(codes())
+    yield "performance.md", _page(performance())
     machine = (DOCS / "machine.md").read_text(encoding="utf-8")
     begin, end = "<!-- limits: made by docs/generate.py -->\n", "<!-- end -->"
     made = begin + "\n".join(limits()) + "\n" + end

@@ -126,9 +126,7 @@ def _environment(folder: Path, *first: Path) -> tuple[Path, Path]:
     """A new environment: its Python, and where its packages go. Behind `first` it finds the packages of this one."""
     home = folder / "environment"
     venv.EnvBuilder(with_pip=False, symlinks=os.name != "nt").create(home)
-    places = {"base": str(home), "platbase": str(home)}
-    packages = Path(sysconfig.get_path("purelib", sysconfig.get_preferred_scheme("prefix"), places))
-    packages = packages if packages.is_dir() else Path(sysconfig.get_path("purelib", "venv", places))
+    packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(home), "platbase": str(home)}))
     ours = dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()])
     paths = [*map(str, first), *ours]
     (packages / "release.pth").write_text("".join(f"{path}\n" for path in paths), encoding="utf-8")
