@@ -80,7 +80,9 @@ def _compiling(size: str) -> Iterator[Benchmark]:
     """All functions of the cartridges to machine code, never from the cache, with few passes and with all."""
     images = cache(lambda: [load(game.folder) for game in GAMES] if size == FULL else [KERNELS[0].image()])
     count = sum(len(function.instructions) for image in images() for function in image.facts.functions)
-    yield _cost("lean", "instruction", count, "cartridges to machine code, few passes", lambda: _compile(images(), "lean"))
+    yield _cost(
+        "lean", "instruction", count, "cartridges to machine code, few passes", lambda: _compile(images(), "lean")
+    )
     yield _cost("full", "instruction", count, "... with all passes", lambda: _compile(images(), "full"))
 
 
@@ -104,7 +106,7 @@ def _compile(images: list[Image], level: str) -> Run[Outcome]:
 
 def _starts(engine: str) -> Iterator[Benchmark]:
     def started(name: str, says: str, prepare: Callable[[], Run[Outcome]]) -> Benchmark:
-        return replace(_cost(name, "process", 1, says, prepare), job=Job(prepare, "wall"))
+        return replace(_cost(name, "process", 1, says, prepare), job=Job(prepare, "children"))
 
     yield started("start", "`pbs run pong --frames 1`, warm", lambda: _starting(_PONG, engine))
     first = started("first", "the same with nothing compiled before", lambda: _first_start(_PONG, engine))

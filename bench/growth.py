@@ -25,7 +25,8 @@ from .suite import FULL, GAMES, SMALL
 from .surroundings import machine_line, machine_object
 from .timing import Job, on_one_core, take_turns
 
-_GC_FRAMES = 20
+_GC_WORDS = 12_000_000  # collected in a run, in as many frames as that takes
+_MOST_GC_FRAMES = 2_000
 _BATCH_FRAMES = 60
 
 
@@ -84,9 +85,11 @@ def fit(sizes: Sequence[float], seconds: Sequence[float]) -> dict[str, float]:
     """The law "a fixed cost, and a constant for each unit", by least squares of relative errors; and how well it holds.
 
     r_squared: how much of the differences between the logarithms it explains. exponent: by what power of the size the upper half
-    of the points grows, where the fixed cost no longer counts; free of that law, in proportion it is 1.
+    of the points grows, where the fixed cost no longer counts; free of that law, in proportion it is 1. A time that is itself a
+    difference may be lost in the noise: what is not above zero is left out.
     """
     n, t = np.array(sizes, np.float64), np.array(seconds, np.float64)
+    n, t = n[t > 0], t[t > 0]
     (fixed, each), *_ = np.linalg.lstsq(np.stack([1 / t, n / t], axis=1), np.ones(len(t)))
     if fixed < 0:
         fixed, each = 0.0, float(np.sum(n / t) / np.sum((n / t) ** 2))
@@ -127,6 +130,7 @@ def _lowering(instructions: int) -> Mapping[str, Job[int]]:
 
 def _collecting(words: int) -> Mapping[str, Job[int]]:
     """Frames that collect, and the same frames without."""
+    count = min(_GC_WORDS // words, _MOST_GC_FRAMES)
 
     def frames(*, collect: bool) -> Job[int]:
         @cache
@@ -135,7 +139,7 @@ def _collecting(words: int) -> Mapping[str, Job[int]]:
             made.run(2)
             return made
 
-        return Job(lambda: _doing(lambda: machine().run(_GC_FRAMES), _GC_FRAMES))
+        return Job(lambda: _doing(lambda: machine().run(count), count))
 
     return {"with": frames(collect=True), "without": frames(collect=False)}
 

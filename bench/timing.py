@@ -14,9 +14,17 @@ from ..contract import InternalError
 
 Result = TypeVar("Result")
 Run = Callable[[], Result]  # what is timed
+
+
+def _of_children() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
+
+
 CLOCKS: Mapping[str, Callable[[], float]] = {
     "processor": time.process_time,  # given to this process: what others do on the machine disturbs it less
-    "wall": time.perf_counter,  # for what other processes do for us
+    "children": _of_children,  # given to processes that have ended, in hundredths; on an idle machine hardly less than wall time
+    "wall": time.perf_counter,  # for what uses several cores
 }
 
 

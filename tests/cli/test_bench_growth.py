@@ -66,6 +66,10 @@ def test_no_fixed_cost_is_below_zero():
     assert fit(SIZES, [1e-6 * n**1.2 for n in SIZES])["fixed_s"] == 0
 
 
+def test_what_is_lost_in_the_noise_is_left_out():
+    assert fit([1, *SIZES], [-1e-6, *(1e-6 * n for n in SIZES)]) == fit(SIZES, [1e-6 * n for n in SIZES])
+
+
 def test_people_are_told_the_law(pbs):
     out = pbs("bench", "growth", "collect", "--size", "small", "--rounds", "1").out
     assert "collect: Pause of a collection; " in out
