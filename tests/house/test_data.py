@@ -8,7 +8,7 @@ import pytest
 from tests.mutation.targets import TARGETS
 
 BY_POSITION = {"Snapshot", "Cartridge"}
-WITH_A_DICT = {"FunctionFacts", "Trace", "TraceHeader"}  # for cached properties, or made once a file
+WITH_A_DICT = {"FunctionFacts", "Snapshot", "Trace", "TraceHeader"}  # for cached properties, or made once a file
 
 
 def classes():
