@@ -27,6 +27,7 @@ from .timing import Job, on_one_core, take_turns
 
 _GC_WORDS = 12_000_000  # collected in a run, in as many frames as that takes
 _MOST_GC_FRAMES = 2_000
+_ENGINE = "interpreter"  # auto would become faster on the way
 _BATCH_FRAMES = 60
 
 
@@ -123,7 +124,7 @@ def _verifying(instructions: int) -> Mapping[str, Job[int]]:
 def _lowering(instructions: int) -> Mapping[str, Job[int]]:
     def prepare() -> Callable[[], int]:
         fresh = replace(_long(instructions))  # what engines make of an image they keep for that very image
-        return _doing(lambda: Machine(fresh, engine="interpreter"))
+        return _doing(lambda: Machine(fresh, engine=_ENGINE))
 
     return {"it": Job(prepare)}
 
@@ -149,15 +150,15 @@ def _replaying(frames: int) -> Mapping[str, Job[int]]:
     def recorded() -> tuple[Trace, Image]:
         (pong,) = (game for game in GAMES if game.name == "pong")
         image = load(pong.folder)
-        return record(image, recorded_inputs(pong, frames)), image
+        return record(image, recorded_inputs(pong, frames), engine=_ENGINE), image
 
-    return {"it": Job(lambda: _doing(lambda: replay(*recorded())))}
+    return {"it": Job(lambda: _doing(lambda: replay(*recorded(), engine=_ENGINE)))}
 
 
 def _batching(machines: int) -> Mapping[str, Job[int]]:
     def prepare() -> Callable[[], int]:
         (pong,) = (game for game in GAMES if game.name == "pong")
-        batch = Batch(load(pong.folder), machines, threads=1)
+        batch = Batch(load(pong.folder), machines, engine=_ENGINE, threads=1)
         batch.run(1)
         return _doing(lambda: batch.run(_BATCH_FRAMES))
 

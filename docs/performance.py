@@ -159,7 +159,7 @@ def grown(growth: Result) -> Iterator[str]:
     yield "## Growth\n"
     yield "`pbs bench growth --charts DIR`. The law that is fitted is a fixed cost and a constant for each unit; R² is how"
     yield "much of the differences between the logarithms it explains; the exponent is that of the upper half of the sizes alone,"
-    yield "1 where growth is in proportion. Medians of two or three rounds.\n"
+    yield "1 where growth is in proportion. Engine interpreter; medians of two or three rounds.\n"
     yield "Proving gets dearer by half towards a million instructions because Python's collector of cycles walks through all that"
     yield "was proved so far, again and again; without it an instruction costs the same at every size.\n"
     for study in growth["studies"]:
