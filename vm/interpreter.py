@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -24,16 +24,22 @@ if TYPE_CHECKING:
     from .workers import Workers
 
 
+class Places(NamedTuple):
+    """What stands beside records of one's own."""
+
+    base: npt.NDArray[np.int64]  # addresses of the core's handlers
+    counters: npt.NDArray[np.int64]  # for COUNT: entries still to be counted
+    following: npt.NDArray[np.int64]  # and the handlers that go on
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class NativeImage:
     """What machines of one image share: records, tables, assets."""
 
     core: Core
     code: Code
-    base: npt.NDArray[np.int64]  # beside the records: addresses of the core's handlers
-    records: npt.NDArray[np.int64]  # they begin with the handler to run: the core's, or one that stands in front of it
-    counters: npt.NDArray[np.int64]  # beside the records, for COUNT: entries still to be counted
-    following: npt.NDArray[np.int64]  # and the handlers that go on
+    records: npt.NDArray[np.int64]  # they begin with the handler to run: the core's, or what the places lead to
+    places: Places | None  # where handlers may be other than the core's
     functions: npt.NDArray[np.int64]  # rows of context.FUNCTION_WORDS
     tables: npt.NDArray[np.int64]
     assets: AssetMemory
@@ -41,7 +47,12 @@ class NativeImage:
 
     def with_own_records(self) -> NativeImage:
         """The same with records that may lead elsewhere."""
-        return _bound(self.core, self.code, self.tables, self.assets)
+        native = _bound(self.core, self.code, self.tables, self.assets)
+        base = native.records[:, 0].copy()
+        places = Places(base, np.zeros(len(base), np.int64), base.copy())
+        words = (context.BASE, context.COUNTERS, context.NEXT)
+        native.context[words,] = [array.ctypes.data for array in places]
+        return replace(native, places=places)
 
 
 _CODES: WeakKeyDictionary[Image, dict[tuple[bool, bool], Code]] = WeakKeyDictionary()  # the same for every core
@@ -68,14 +79,9 @@ def _bound(loaded: Core, code: Code, tables: npt.NDArray[np.int64], assets: Asse
     records = code.bound(loaded.handlers)
     functions = code.functions.copy()
     functions[:, 0] = records.ctypes.data + RECORD * functions[:, 0]
-    base, counters = records[:, 0].copy(), np.zeros(len(records), np.int64)
-    following = base.copy()
     shared = np.zeros(context.CONTEXT_WORDS, np.int64)
     shared[context.IMAGE] = tables.ctypes.data
     shared[context.FUNCTIONS] = functions.ctypes.data
-    shared[context.BASE] = base.ctypes.data
-    shared[context.COUNTERS] = counters.ctypes.data
-    shared[context.NEXT] = following.ctypes.data
     shared[context.RECORDS] = records.ctypes.data
     shared[context.WHERE] = code.where.ctypes.data
     shared[context.REST] = code.rest.ctypes.data
@@ -89,10 +95,8 @@ def _bound(loaded: Core, code: Code, tables: npt.NDArray[np.int64], assets: Asse
     return NativeImage(
         core=loaded,
         code=code,
-        base=base,
         records=records,
-        counters=counters,
-        following=following,
+        places=None,
         functions=functions,
         tables=tables,
         assets=assets,

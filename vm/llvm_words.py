@@ -44,6 +44,10 @@ METADATA = """
 OBJECTS_TAG, CELLS_TAG, SLOTS_TAG, GLOBALS_TAG = (f", !tbaa !{n}" for n in (12, 13, 14, 15))
 
 
+NAN_BITS = 0x7FF8000000000000
+_INFINITY_SHIFTED = -(1 << 53)  # the bits of infinity, the sign shifted out
+
+
 class LLVMWords:
     """Writes one function. Subclasses say where the machine is, where traps go, and what payment means."""
 
@@ -236,8 +240,10 @@ class LLVMWords:
         return self.define("double", f"bitcast i64 {a.text} to double")
 
     def canonical(self, a: Value) -> Value:
-        is_nan = self.define("i1", f"fcmp uno double {a.text}, {a.text}")
-        return self.choose(is_nan, Value("double", "0x7FF8000000000000"), a)
+        # By its bits: of floats LLVM believes that one NaN is as good as another, and takes a choice between two away.
+        bits = self.bits(a)
+        is_nan = self.define("i1", f"icmp ugt i64 {self.shl(bits, self.word(1)).text}, {_INFINITY_SHIFTED}")
+        return self.from_bits(self.choose(is_nan, self.word(NAN_BITS), bits))
 
     # ---- memory: subclasses name the pointers %heap, %objects and the one to the globals
 

@@ -23,7 +23,7 @@ from pbs.vm.kinds import KINDS, STEPS, Kind
 from pbs.vm.lower import lower
 from pbs.vm.machine import Trapped
 from tests.conformance.vectors import ENDINGS, literal
-from tests.support.compare import CONFIGURATIONS, SMALL, machine_on
+from tests.support.compare import COMPILED, CONFIGURATIONS, SMALL, machine_on
 
 MASK = (1 << 64) - 1
 INTS = tuple(
@@ -140,7 +140,7 @@ def outcomes(
     return found
 
 
-def agree(functions: Functions, configurations: Sequence[str] = CONFIGURATIONS) -> list[Outcome]:
+def agree(functions: Functions, configurations: Sequence[str] = (*CONFIGURATIONS, *COMPILED)) -> list[Outcome]:
     """Hold the engines against the reference, call by call; what came of each."""
     image = functions.image()
     wanted = outcomes(image, "reference", functions.calls)

@@ -196,7 +196,7 @@ def test_where_pbs_differs_from_webassembly_is_the_sign_and_payload_of_nan():
     assert Counter(vector.op for vector in differing) == {"f64.copysign": 8, "i64.reinterpret_f64": 2}
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+@pytest.mark.parametrize("configuration", [*CONFIGURATIONS, "lean"])
 @pytest.mark.parametrize("op", COUNTS)
 def test_an_engine_answers_as_webassembly_does(op, configuration):
     check(op, with_parameters(op), configuration, literals=False)

@@ -34,7 +34,7 @@ MOST_TICKS = 2 * SMALL_PROGRAM_CYCLES  # of one cycle each: a block must be paid
 ENGINES = ("reference", "interpreter")
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+@pytest.mark.parametrize("configuration", [*CONFIGURATIONS, "lean"])
 @pytest.mark.parametrize("vector", all_vectors(), ids=lambda vector: vector.id)
 def test_an_engine_does_what_the_vector_says(vector, configuration):
     check(vector, configuration)
@@ -135,7 +135,7 @@ def test_a_program_comes_to_the_same_end_one_cycle_at_a_time(instructions, engin
     assert (result.cycles, result.ticks, result.digest) == (instructions, instructions, expected.digest)
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+@pytest.mark.parametrize("configuration", [*CONFIGURATIONS, "lean"])
 def test_a_long_run_of_instructions_is_cut_so_that_a_budget_is_met_closely(configuration):
     image = load(assemble(".func main() -> ()\n" + "NOP\n" * 2999 + "HALT\n.end"), limits=SMALL)
     for budget, cycles in ((1023, 0), (1024, 1024), (2047, 1024), (2048, 2048), (2999, 2048)):
@@ -195,7 +195,7 @@ CALLED = """
 """
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+@pytest.mark.parametrize("configuration", [*CONFIGURATIONS, "lean"])
 def test_calls_between_frames_are_paid_by_the_machine_and_by_no_frame(configuration):
     machine = machine_on(load(assemble(CALLED), limits=SMALL), configuration)
     assert machine.call("add", [5]) == (5,)

@@ -17,7 +17,7 @@ from pbs.vm import FrameResult, Input, Machine, layout
 from pbs.vm.interpreter import Interpreter
 from pbs.vm.kernels.heap import canonical
 from pbs.vm.target import MOST_OPTIMISED, USUAL, Target, aim, target
-from tests.support.tiering import TieredAtRandom
+from tests.support.tiering import FullyCompiled, TieredAtRandom, WhollyCompiled
 
 SMALL = replace(
     PROFILES["JAM"],
@@ -33,6 +33,7 @@ SMALL = replace(
 )
 ROOMY = replace(SMALL, heap_words=4000, objects=400)
 CONFIGURATIONS = ("reference", "interpreter", "no accumulators", "no fusion", "plain")
+COMPILED = {"lean": WhollyCompiled, "full": FullyCompiled}  # compiled code of every function
 # The interpreter on cores for another target: processor (empty: this one) and level.
 CORES = {"O0": ("", 0), "O3": ("", MOST_OPTIMISED), "generic CPU": ("generic", USUAL)}
 
@@ -43,11 +44,13 @@ def image_of(program: Program, limits: Limits = SMALL) -> Image:
 
 
 def machine_on(image: Image, configuration: str, seed: int = 0) -> Machine:
-    """A machine on the reference, on compiled code drawn by the seed, or on the interpreter: fusion and accumulators switched on
-    or off, or on one of CORES.
+    """A machine on the reference, on compiled code of every function or of what the seed draws, or on the interpreter: fusion and
+    accumulators switched on or off, or on one of CORES.
     """
     if configuration == "reference":
         return Machine(image, engine="reference", seed=seed)
+    if configuration in COMPILED:
+        return Machine(image, engine=COMPILED[configuration], seed=seed)
     if configuration == "compiled":
         return Machine(image, engine=partial(TieredAtRandom, seed=seed), seed=seed)
     fuse, accumulators = configuration not in ("no fusion", "plain"), configuration not in ("no accumulators", "plain")

@@ -16,6 +16,27 @@ from pbs.vm.interpreter import Interpreter, native_image
 PIECES = 2  # of code in the life of a machine
 
 
+class WhollyCompiled(Interpreter):
+    """The interpreter whose records lead into compiled code of every function."""
+
+    name = "compiled"
+    level = Level.LEAN
+
+    def __init__(self, image: Image, state: npt.NDArray[np.int64]) -> None:
+        native = native_image(image).with_own_records()
+        self._compiled = CompiledImage(image, native)
+        super().__init__(image, state, native=native)
+        functions = range(len(image.facts.functions))
+        roots = [(index, 0) for index in functions]
+        self._compiled.install(self._compiled.code(roots, functions, self.level), keep=False)
+
+
+class FullyCompiled(WhollyCompiled):
+    """The same, made with all passes."""
+
+    level = Level.FULL
+
+
 class TieredAtRandom(Interpreter):
     """The interpreter with records of its own, which lead into compiled code from the start, and into more after some host tick."""
 

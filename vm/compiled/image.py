@@ -25,7 +25,8 @@ class CompiledImage:
 
     def __init__(self, image: Image, native: NativeImage) -> None:
         self._image = weakref.ref(image)  # whoever runs it keeps it
-        self.native = native  # with records of its own
+        assert native.places is not None, "its records are its own"
+        self.native, self.places = native, native.places
         self.records = Records(self.native.code)
         self.pieces: list[Piece] = []  # kept as long as a record may lead there
         self._count = int(self.native.core.handlers[self.native.core.numbers[("COUNT",), True]])
@@ -47,13 +48,13 @@ class CompiledImage:
     def count(self, root: Root, entries: int) -> None:
         """Count so many entries of the root's block; it is entered as before."""
         record = self.records.first(*root)
-        self.native.following[record] = self.native.records[record, 0]
-        self.native.counters[record] = entries
+        self.places.following[record] = self.native.records[record, 0]
+        self.places.counters[record] = entries
         self.native.records[record, 0] = self._count
 
     def is_counted_out(self, root: Root) -> bool:
         """Whether as many entries as were to be counted have been."""
-        return bool(self.native.counters[self.records.first(*root)] <= 0)
+        return bool(self.places.counters[self.records.first(*root)] <= 0)
 
 
 class Code:
