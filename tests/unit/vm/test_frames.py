@@ -141,6 +141,35 @@ def test_a_nan_that_waits_gets_its_one_bit_pattern_in_every_frame_of_the_stack(s
 
 # ---- the end
 
+SPAWNS_AND_ENDS = """
+.target profile "game" "1.0.0"
+.type handle = coroutine
+.func main() -> ()
+    SPAWN says 0
+    POP
+    {end}
+.end
+.func says() -> ()
+    PUSH 2
+    PUSH 1
+    HOSTCALL log.number/1
+    POP
+    FRAME_SYNC
+    RET
+.end
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("end", "said"), [("RET", 0), ("HALT", 0), ("FRAME_SYNC\n    RET", 1)])
+def test_who_stands_behind_main_gets_no_turn_once_main_has_ended(engine, end, said):
+    machine = Machine(image(SPAWNS_AND_ENDS.format(end=end)), engine=engine)
+    assert len(machine.run(1)[0].log) == said
+    machine.run(0 if machine.ended else 1)
+    assert machine.ended
+    assert machine.state[layout.STATUS] == layout.HALTED
+
+
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_call_that_traps_says_in_which_frame(engine):
