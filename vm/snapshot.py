@@ -151,7 +151,7 @@ _COUNTS = (
 
 def read_header(data: bytes) -> Any:
     """The header of a whole and undamaged snapshot of any image: image digest, limits. Raises Rejected for anything else."""
-    if data[:4] != MAGIC[: len(data)] or len(data) < _HEADER_BYTES:
+    if not data.startswith(MAGIC) or len(data) < _HEADER_BYTES:
         raise Rejected("snapshot_malformed", required="PBSS and a header", available=f"{len(data)} bytes")
     header = _Header.parse(data[:_HEADER_BYTES])
     if header.version != FORMAT_VERSION:

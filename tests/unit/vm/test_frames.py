@@ -170,7 +170,6 @@ def test_who_stands_behind_main_gets_no_turn_once_main_has_ended(engine, end, sa
     assert machine.state[layout.STATUS] == layout.HALTED
 
 
-
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_call_that_traps_says_in_which_frame(engine):
     text = ".func main() -> ()\nFRAME_SYNC\nRET\n.end\n.func falls() -> ()\nTRAP\n.end\n.export falls\n"

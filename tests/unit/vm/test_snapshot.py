@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -164,9 +165,9 @@ def test_the_same_cartridge_loaded_again_is_the_same():
 @pytest.mark.parametrize("field", FIELDS)
 def test_every_header_field_is_looked_at(field):
     where, code = FIELDS[field]
-    for at in where:
+    for at, flip in product(where, (0x40, 0x80)):
         data = bytearray(taken())
-        data[at] ^= 0x40
+        data[at] ^= flip
         if field in ("magic", "version", "flags", "length", "zero"):
             assert refused(bytes(data)) == code
         else:
