@@ -156,7 +156,7 @@ def read_header(data: bytes) -> Any:
     header = _Header.parse(data[:_HEADER_BYTES])
     if header.version != FORMAT_VERSION:
         raise Rejected("snapshot_format_unsupported", required=str(FORMAT_VERSION), available=str(header.version))
-    if header.length != len(data) or header.flags or header.reserved or (len(data) - _HEADER_BYTES) % 8:
+    if header.length != len(data) or header.flags or header.reserved or len(data) % 8:
         raise Rejected("snapshot_malformed", required=str(header.length), available=str(len(data)))
     blank = data[: _HEADER_BYTES - 8] + bytes(8)
     if zlib.crc32(memoryview(data)[_HEADER_BYTES:], zlib.crc32(blank)) != header.checksum:
