@@ -13,7 +13,7 @@ from pbs.contract import Rejected, UsageError
 from pbs.loader import assemble, load
 from pbs.vm import Machine, Snapshot, Status
 from tests.unit.vm.snapshots import HEADER_BYTES, forged, places, sealed, taken, words_of
-from tests.unit.vm.world import ENGINES, FRAMES, LIMITS, PROGRAM, inputs, other_world, played, recorded, world
+from tests.unit.vm.world import ENGINES, FRAMES, LIMITS, PROGRAM, image, inputs, other_world, played, recorded, world
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -60,12 +60,17 @@ KEPT = (
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("coroutines", [LIMITS.coroutines, 32])
 @pytest.mark.parametrize("taken_at", [0, 6])
-def test_nothing_is_left_of_what_the_machine_was(engine, taken_at):
+def test_nothing_is_left_of_what_the_machine_was(engine, coroutines, taken_at):
     """Whether a machine was used before or not, its words are the same, also where a snapshot has none."""
-    used, fresh = played(FRAMES, engine), Machine(world(), engine=engine)
-    used.restore(taken(taken_at))
-    fresh.restore(taken(taken_at))
+    of = image(PROGRAM, coroutines=coroutines)
+    used, fresh = Machine(of, engine=engine), Machine(of, engine=engine)
+    used.run(taken_at, inputs(taken_at))
+    snapshot = used.snapshot()
+    used.run(FRAMES, inputs())
+    used.restore(snapshot)
+    fresh.restore(snapshot)
     for region in KEPT:
         at, size = used.layout.regions[region]
         assert np.array_equal(used.state[at : at + size], fresh.state[at : at + size]), region

@@ -119,6 +119,15 @@ def test_logs_of_any_length_stand_anywhere(size, coroutines):
             assert reason(machine, ("device", LOG_USED, value)) in expected
 
 
+@pytest.mark.parametrize("size", [*range(1, 9), 257, 300])
+def test_a_log_is_followed_from_entry_to_entry(size):
+    twice = LOGS.replace("again:\n", "again:\n    PUSH 3\n    PUSH TEXT\n    HOSTCALL log.write/1\n    POP\n")
+    machine = Machine(image(twice % ("x" * size), log_bytes=1024))
+    machine.run(1)
+    assert int(machine.state[layout.DEVICE + LOG_USED]) == 2 * (3 + size)
+    assert reason(machine) is None
+
+
 # ---- objects of the world
 
 
@@ -137,6 +146,14 @@ def test_nothing_is_wrong_with_what_was_not_changed(machine):
 @pytest.mark.parametrize(("region", "offset"), [("objects", 0), ("objects", 1), ("info", 0)])
 def test_null_is_no_object(machine, region, offset):
     assert reason(machine, (region, offset, 1)) == "null has become an object"
+
+
+@pytest.mark.parametrize("global_index", [3, 5], ids=["a record", "a closure"])
+def test_an_object_has_the_size_of_its_type(machine, global_index):
+    at = 2 * entry_in_global(machine, global_index) + 1
+    size = int(machine.state[machine.layout.offset("objects") + at])
+    for other in (size - 1, size + 1):
+        assert reason(machine, ("objects", at, other)) == "an object has another size than its type"
 
 
 def test_a_closure_names_its_own_function(machine):
