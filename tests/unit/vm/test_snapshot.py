@@ -151,10 +151,10 @@ def test_a_restore_that_is_refused_changes_nothing():
 
 def test_a_snapshot_is_of_its_cartridge_and_its_limits():
     wider = load(assemble(PROGRAM), limits=replace(LIMITS, heap_words=LIMITS.heap_words + 8))
-    for image in (other_world(), wider):
+    for other in (other_world(), wider):
         for given in (taken(), played(6).snapshot()):
             with pytest.raises(Rejected) as caught:
-                Machine(image).restore(given)
+                Machine(other).restore(given)
             assert caught.value.code == "snapshot_cartridge_mismatch"
 
 
