@@ -18,7 +18,7 @@ from random import Random
 from typing import Any
 
 from pbs.contract import Rejected
-from pbs.contract.limits import LARGEST, PROFILES
+from pbs.contract.limits import PROFILES
 from pbs.host.devices import LOG_LIMIT
 from pbs.isa import structure
 from pbs.loader import Image, assemble, load
@@ -180,6 +180,7 @@ def planted() -> list[Fault]:
         return run(machine, *given)
 
     run = Machine.run
+    more = tuple((name, least, most + (name == "coroutines")) for name, least, most in limiting._RANGES)
     return [
         Fault("a machine keeps more than it declares", patched(Machine, "run", kept)),
         Fault("the reference logs a byte more", patched(Reference, "_call_service", one_more(_LOG_LIMIT, call))),
@@ -197,5 +198,5 @@ def planted() -> list[Fault]:
         ),
         Fault("a frame larger than the stack is loaded", patched(loading, "_misfits", lambda *_: [])),
         Fault("a function may have a slot more", patched(structure, "MAX_LOCALS", 1025)),
-        Fault("a host may allow a coroutine more", patched(limiting, "LARGEST", replace(LARGEST, coroutines=257))),
+        Fault("a host may allow a coroutine more", patched(limiting, "_RANGES", more)),
     ]

@@ -364,7 +364,7 @@ def planted() -> list[Fault]:
         return INT if index == len(typing.slots) else local(typing, index)
 
     def forgets_types(walked: Any) -> list[Any]:
-        return [replace(block, stack=()) for block in blocks(walked)]
+        return [block._replace(stack=()) for block in blocks(walked)]
 
     return [
         Fault("an empty stack gives ints", patched(FunctionTyping, "pop", pops_nothing)),
