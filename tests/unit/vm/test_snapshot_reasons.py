@@ -156,6 +156,14 @@ def test_an_object_has_the_size_of_its_type(machine, global_index):
         assert reason(machine, ("objects", at, other)) == "an object has another size than its type"
 
 
+@pytest.mark.parametrize("byte", [5, 6, 7])
+def test_behind_the_bytes_of_an_array_are_zeros(machine, byte):
+    at = offset_of(machine, entry_in_global(machine, 7))  # of five bytes
+    word = int(machine.state[machine.layout.offset("heap") + at])
+    assert reason(machine, ("heap", at, word ^ 1 << 8 * 4)) is None
+    assert reason(machine, ("heap", at, word | 1 << 8 * byte)) == "bytes behind the end of an array"
+
+
 def test_a_closure_names_its_own_function(machine):
     at = offset_of(machine, entry_in_global(machine, 5))
     function = int(machine.state[machine.layout.offset("heap") + at])
@@ -181,6 +189,38 @@ def test_a_string_constant_is_as_the_program_says(machine, region, offset, value
     found = reason(machine, (region, offset, value))
     assert found in ("a string constant is another object", "an object is not where it should be")
     assert found.startswith("a string") or value == 1 << 32 | 1
+
+
+FREE_ROW_BETWEEN = """
+.type handle = coroutine
+.func main() -> ()
+    SPAWN ends 0
+    SPAWN stays 0
+    POP
+    POP
+again:
+    FRAME_SYNC
+    JMP again
+.end
+.func ends() -> ()
+    RET
+.end
+.func stays() -> ()
+again:
+    FRAME_SYNC
+    JMP again
+.end
+"""
+
+
+def test_rows_behind_a_free_one_are_looked_at():
+    machine = Machine(image(FREE_ROW_BETWEEN))
+    machine.run(1)
+    states = [int(machine.state[machine.layout.offset("rows") + 8 * row]) for row in range(4)]
+    assert states == [layout.READY, layout.FREE, layout.READY, layout.FREE]
+    assert reason(machine) is None
+    for serial in (-1, 0, 3, 4, 99):  # 0 is main's, 3 the next one's
+        assert reason(machine, ("rows", 2 * 8 + 1, serial)) == "coroutines with wrong serials"
 
 
 def test_a_free_entry_is_not_passed_over():
