@@ -191,6 +191,38 @@ def test_a_string_constant_is_as_the_program_says(machine, region, offset, value
     assert found.startswith("a string") or value == 1 << 32 | 1
 
 
+WAITS_IN_A_CLOSURE = """
+.type pair = function (a: int, b: int) -> ()
+.type single = function (a: int) -> ()
+.func main() -> ()
+    PUSH 1
+    PUSH 2
+    MAKE_CLOSURE two 0
+    CALL_CLOSURE 2
+    RET
+.end
+.closure two(a: int, b: int) -> () captures ()
+    FRAME_SYNC
+    RET
+.end
+.closure one(a: int) -> () captures ()
+    .local b: int
+    FRAME_SYNC
+    RET
+.end
+"""
+
+
+def test_who_waits_for_a_closure_gave_it_what_it_takes():
+    machine = Machine(image(WAITS_IN_A_CLOSURE))
+    machine.run(1)
+    frames = machine.layout.offset("frames")
+    where = int(machine.state[frames + 2])
+    assert where >> 32 == 1
+    assert reason(machine) is None
+    assert reason(machine, ("frames", 2, where + (1 << 32))) == "a frame waits for no call"
+
+
 FREE_ROW_BETWEEN = """
 .type handle = coroutine
 .func main() -> ()
