@@ -73,7 +73,7 @@ def command(
         )
     else:
         note = "" if report.complete else "; the trace has no end, these are the frames that were kept"
-        say(f"{image.title}: {report.frames} frames replayed on the {report.engine}, every digest equal{note}")
+        say(f"{image.title}: {report.frames} frames replayed on the {report.engine} engine, every digest equal{note}")
         say(f"digest {report.digest.hex()}")
     return 0
 

@@ -77,7 +77,8 @@ class Snapshot:
 def take(image: Image, state: Words) -> Snapshot:
     """The snapshot of a machine that stands between two frames."""
     words = state.astype(_WORD, copy=False).data
-    return Snapshot(image, b"".join([words[first : first + count] for first, count in _spans(image, state.data)]))
+    known = state.astype(np.int64, copy=False).data  # in the order of bytes that this processor reads
+    return Snapshot(image, b"".join([words[first : first + count] for first, count in _spans(image, known)]))
 
 
 def put(snapshot: Snapshot, state: Words) -> None:

@@ -35,7 +35,7 @@ def test_every_golden_recording_replays_equal(pbs, name):
 def test_without_json_people_read_that_every_digest_was_equal(pbs):
     done = pbs("replay", GOLDEN["pong"].with_suffix(".pbt"))
     assert done.code == 0
-    assert f"{len(golden_digests('pong'))} frames replayed on the interpreter, every digest equal\n" in done.out
+    assert f"{len(golden_digests('pong'))} frames replayed on the auto engine, every digest equal\n" in done.out
 
 
 def test_the_reference_replays_what_the_interpreter_recorded(pbs, recorded):

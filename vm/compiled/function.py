@@ -24,7 +24,7 @@ from ..exact_words import float_bits
 from ..image_tables import constant_handle
 from ..llvm_words import SLOTS_TAG, Value
 from ..native_words import NativeWords
-from .paths import paths
+from .paths import loop_heads, paths
 from .plan import CONTINUE, Plan
 from .service import DENIED, DONE, answer_type, may_refuse, service_name
 
@@ -43,22 +43,31 @@ def result_type(results: Sequence[SlotType]) -> str:
     return "{" + ", ".join(["i64", *map(ir_type, results)]) + "}"
 
 
-def function_name(index: int, start: int = 0, copy: int = 0) -> str:
+def function_name(index: int, resumed: int | None = None, copy: int = 0) -> str:
     """The symbol of a function, of its clone that begins at a block, or of a copy to be inlined."""
-    return f"@f{index}" + (f".b{start}" if start else "") + (f".copy{copy}" if copy else "")
+    return f"@f{index}" + ("" if resumed is None else f".b{resumed}") + (f".copy{copy}" if copy else "")
+
+
+def clone_of(facts: FunctionFacts, start: int) -> int | None:
+    """Where the clone begins that the interpreter enters for a block; None: it enters the function, whose locals are fresh.
+
+    A function's first block, too, may be jumped back to.
+    """
+    return None if start == 0 and 0 not in loop_heads(facts) else start
 
 
 class FunctionCode(NativeWords):
-    """Writes one function. A clone (`start` not 0) takes its locals and operands from its frame in memory.
+    """Writes one function. A clone (`resumed`: its block) takes its locals and operands from its frame in memory.
 
     A function that calls itself is given copies to be inlined in it: copy 0 calls copy 1, and so on, and the last one copy 0.
     """
 
-    def __init__(self, plan: Plan, index: int, start: int = 0, copy: int = 0) -> None:
+    def __init__(self, plan: Plan, index: int, resumed: int | None = None, copy: int = 0) -> None:
         super().__init__()
-        self.plan, self.index, self.start, self.copy = plan, index, start, copy
+        self.plan, self.index, self.resumed, self.copy = plan, index, resumed, copy
+        self.start = resumed or 0
         self.facts: FunctionFacts = plan.image.facts.functions[index]
-        self.paths = paths(self.facts, start)
+        self.paths = paths(self.facts, self.start)
         self.slots = len(self.facts.slots)
         self.results = result_type(self.facts.signature.results)
         self.stack: list[Value] = []
@@ -84,14 +93,14 @@ class FunctionCode(NativeWords):
             self._spill(i, self._local(i))
         self.emit(f"ret {self.results} {{i64 -1{self._no_results()}}}")
         given = "".join(f", {ir_type(t)} %p{i}" for i, t in enumerate(self._parameters()))
-        head = f"define internal fastcc {self.results} {function_name(self.index, self.start, self.copy)}"
+        head = f"define internal fastcc {self.results} {function_name(self.index, self.resumed, self.copy)}"
         inlined = " alwaysinline" if self.copy else ""
         lines = "\n".join(self.lines)
         # no-builtins: a loop must not be turned into a call of memset
         return f'{head}(i64 %budget0, {REGISTERS}{given}) nounwind{inlined} "no-builtins" {{\n{lines}\n}}\n'
 
     def _parameters(self) -> Sequence[SlotType]:
-        return self.facts.slots[: self.facts.params] if self.start == 0 else ()
+        return self.facts.slots[: self.facts.params] if self.resumed is None else ()
 
     def _no_results(self) -> str:
         return "".join(f", {ir_type(t)} poison" for t in self.facts.signature.results)
@@ -106,7 +115,7 @@ class FunctionCode(NativeWords):
         for i, slot_type in enumerate(self.facts.slots):
             type_ = ir_type(slot_type)
             self.emit(f"%l{i} = alloca {type_}")
-            if self.start != 0:
+            if self.resumed is not None:
                 value = self.load(type_, "%fp", 8 * i, SLOTS_TAG)
             elif i < given:
                 value = Value(type_, f"%p{i}")
@@ -116,7 +125,7 @@ class FunctionCode(NativeWords):
         homes = {(d, ir_type(t)) for pc in self.paths.needs for d, t in enumerate(self.facts.block_at[pc].stack)}
         for depth, type_ in sorted(homes):
             self.emit(f"%s{depth}.{type_} = alloca {type_}")
-        if self.start != 0:
+        if self.resumed is not None:
             for depth, slot_type in enumerate(self.facts.block_at[self.start].stack):
                 type_ = ir_type(slot_type)
                 self.store(self.load(type_, "%fp", 8 * (self.slots + depth), SLOTS_TAG), f"%s{depth}.{type_}")
@@ -318,7 +327,7 @@ class FunctionCode(NativeWords):
 
     def _checkpoint(self, block: Block) -> None:
         short = self.lt_s(self._budget(), self.word(self.paths.needs[block.start]))
-        if block.start == self.start == 0 and not self.copy:
+        if block.start == 0 and self.resumed is None and not self.copy:
             short = self.either(short, self._is_deep())
         self._guard_resume(short, block, self._operands(block) if block.stack else [])
 
@@ -424,7 +433,7 @@ class FunctionCode(NativeWords):
         arguments = [self._kept(v) for v in self.stack[len(self.stack) - facts.params :]]
         below = self.stack[: len(self.stack) - facts.params]
         copy = self.copy + 1 if callee == self.index and self.copy < self.plan.copies(callee) else 0
-        self._called(function_name(callee, 0, copy), below, arguments, facts.signature.results)
+        self._called(function_name(callee, copy=copy), below, arguments, facts.signature.results)
 
     def _call_closure(self, _name: str, immediates: tuple[Any, ...]) -> None:
         count = immediates[0]

@@ -14,7 +14,7 @@ from ..code import RECORD
 from ..handlers import PARAMETERS, REGISTERS, stop_definition
 from ..llvm_words import DECLARATIONS, METADATA, SLOTS_TAG, LLVMWords, Value
 from ..shapes import BEHIND_COST
-from .function import FunctionCode, function_name, ir_type, result_type
+from .function import FunctionCode, clone_of, function_name, ir_type, result_type
 from .plan import CONTINUE, IMPORTS, Plan
 from .service import ServiceCode, kernel_code
 
@@ -24,8 +24,10 @@ ENTRIES_SYMBOL, IMPORTS_SYMBOL = "pbs_entries", "pbs_imports"
 
 def module(plan: Plan, convention: str) -> str:
     """The IR text. `pbs_entries()` gives the table of entries, beside plan.roots, `pbs_imports()` the one to be filled."""
-    wanted = sorted({*((index, 0) for index in plan.functions), *plan.roots})
-    functions = [FunctionCode(plan, index, start).text() for index, start in wanted]
+    facts = plan.image.facts.functions
+    clones = [(index, clone) for index, start in plan.roots if (clone := clone_of(facts[index], start)) is not None]
+    functions = [FunctionCode(plan, index).text() for index in sorted(plan.functions)]
+    functions += [FunctionCode(plan, index, clone).text() for index, clone in clones]
     functions += [
         FunctionCode(plan, index, copy=copy).text()
         for index in sorted(plan.functions)
@@ -35,13 +37,13 @@ def module(plan: Plan, convention: str) -> str:
     shared = [kernel_code(plan, name) for name in plan.kernels]
     shared += [ServiceCode(plan).text(service) for service in plan.services.values()]
     depth = _native_depth(functions)
-    frame_words = max(plan.image.facts.functions[index].frame_words for index, _ in wanted)
+    frame_words = max(facts[index].frame_words for index in {*plan.functions, *(index for index, _ in plan.roots)})
     entries = [_Entry(convention).text(plan, number, *root) for number, root in enumerate(plan.roots)]
     shared += [_Entry(convention).limit(depth, max(frame_words, 1), copies), _Entry(convention).back()]
     shared.append(_Entry(convention).left())
     count = len(plan.image.facts.functions)
     closures = [
-        f"ptr {function_name(i, 0)}" if i in plan.functions and f.function.is_closure else "ptr null"
+        f"ptr {function_name(i)}" if i in plan.functions and f.function.is_closure else "ptr null"
         for i, f in enumerate(plan.image.facts.functions)
     ]
     addresses = ", ".join(f"ptr @entry{i}" for i in range(len(entries)))
@@ -74,10 +76,11 @@ class _Entry(LLVMWords):
         self.emit("call fastcc void @limit(ptr %fp, ptr %calls, ptr %cx)")
         unpaid = self.add(Value("i64", "%budget"), self.word(facts.block_at[start].cost))
         type_ = result_type(facts.signature.results)
-        slots = facts.slots[: facts.params] if start == 0 else ()
+        clone = clone_of(facts, start)
+        slots = facts.slots[: facts.params] if clone is None else ()
         values = [self.load(ir_type(t), "%fp", 8 * i, SLOTS_TAG) for i, t in enumerate(slots)]
         given = "".join(f", {v.type} {v.text}" for v in values)
-        function = function_name(index, start)
+        function = function_name(index, clone)
         answer = self.define(
             type_, f"call fastcc {type_} {function}(i64 {unpaid.text}, ptr %fp, ptr %calls, ptr %cx{given})"
         ).text

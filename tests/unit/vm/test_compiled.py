@@ -333,3 +333,27 @@ def test_where_a_machine_stands_does_not_depend_on_compiled_code():
                 ends.append(type(stop).__name__)
             ends.append((machine.cycles, int(machine.state[layout.STATUS])))
         assert ends[:2] == ends[2:]
+
+
+def test_a_function_that_jumps_back_to_its_first_instruction_keeps_its_locals():
+    """Smallest case of a defect: a jump back to the first block entered compiled code as a call does, with fresh locals."""
+    text = """
+    .global sum: int
+    .func main() -> ()
+        .local n: int
+    turn:
+        GET_LOCAL n
+        PUSH 1
+        ADD
+        SET_LOCAL n
+        GET_LOCAL n
+        SET_GLOBAL sum
+        FRAME_SYNC
+        JMP turn
+    .end
+    """
+    digests = []
+    for name in ("interpreter", "compiled"):
+        machine = Machine(load(assemble(text)), engine=name)
+        digests.append([row.digest for row in machine.run(5)])
+    assert digests[0] == digests[1]

@@ -76,18 +76,18 @@ def test_one_thread_is_the_callers_own():
 
 
 def test_threads_stay_from_one_run_to_the_next_and_end_with_their_workers():
-    before = threading.active_count()
     workers = Workers(3)
     for _ in range(4):
         workers.run(Jobs(9, 3), 9)
-        assert threading.active_count() == before + 2
+        assert workers._pool is not None
+        assert len(workers._pool._threads) == 2
     pool = workers._pool
     assert pool is not None
     threads = list(pool._threads)
     del workers, pool
     for thread in threads:
         thread.join(TIMEOUT_S)
-    assert threading.active_count() == before
+        assert not thread.is_alive()
 
 
 def test_what_fails_in_another_thread_is_raised_here():
