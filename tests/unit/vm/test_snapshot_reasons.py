@@ -194,7 +194,10 @@ def test_a_string_constant_is_as_the_program_says(machine, region, offset, value
 WAITS_IN_A_CLOSURE = """
 .type pair = function (a: int, b: int) -> ()
 .type single = function (a: int) -> ()
+.global kept: pair
 .func main() -> ()
+    MAKE_CLOSURE other 0
+    SET_GLOBAL kept
     PUSH 1
     PUSH 2
     MAKE_CLOSURE two 0
@@ -203,6 +206,9 @@ WAITS_IN_A_CLOSURE = """
 .end
 .closure two(a: int, b: int) -> () captures ()
     FRAME_SYNC
+    RET
+.end
+.closure other(a: int, b: int) -> () captures ()
     RET
 .end
 .closure one(a: int) -> () captures ()
@@ -220,7 +226,15 @@ def test_who_waits_for_a_closure_gave_it_what_it_takes():
     where = int(machine.state[frames + 2])
     assert where >> 32 == 1
     assert reason(machine) is None
-    assert reason(machine, ("frames", 2, where + (1 << 32))) == "a frame waits for no call"
+    assert reason(machine, ("frames", 2, where + (2 << 32))) == "a frame waits for no call"
+
+
+def test_a_frame_of_a_closure_holds_that_very_closure():
+    machine = Machine(image(WAITS_IN_A_CLOSURE))
+    machine.run(1)
+    base = int(machine.state[machine.layout.offset("frames") + 3])
+    for other in (0, int(machine.state[machine.layout.offset("globals")])):
+        assert reason(machine, ("stacks", base, other)) == "a frame without its closure"
 
 
 FREE_ROW_BETWEEN = """
