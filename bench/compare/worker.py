@@ -65,7 +65,7 @@ def main() -> None:
         request = json.loads(line)
         try:
             answer = DO[request["do"]](request)
-        except Exception as error:
+        except Exception as error:  # told to who asked, who ends the comparison with it
             answer = {"failed": f"{type(error).__name__}: {error}"[:500]}
         print(json.dumps(answer), file=answers, flush=True)
 
