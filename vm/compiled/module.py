@@ -14,7 +14,8 @@ from ..code import RECORD
 from ..handlers import PARAMETERS, REGISTERS, stop_definition
 from ..llvm_words import DECLARATIONS, METADATA, SLOTS_TAG, LLVMWords, Value
 from ..shapes import BEHIND_COST
-from .function import FunctionCode, clone_of, function_name, ir_type, result_type
+from .exits import ir_type, result_type
+from .function import FunctionCode, clone_of, function_name
 from .plan import CONTINUE, IMPORTS, Plan
 from .service import ServiceCode, kernel_code
 
