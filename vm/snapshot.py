@@ -77,8 +77,8 @@ class Snapshot:
 def take(image: Image, state: Words) -> Snapshot:
     """The snapshot of a machine that stands between two frames."""
     words = state.astype(_WORD, copy=False).data
-    known = state.astype(np.int64, copy=False).data  # in the order of bytes that this processor reads
-    return Snapshot(image, b"".join([words[first : first + count] for first, count in _spans(image, known)]))
+    known = state.astype(np.int64, copy=False)  # in the order of bytes that this processor reads
+    return Snapshot(image, b"".join([words[first : first + count] for first, count in _spans(image, known) if count]))
 
 
 def put(snapshot: Snapshot, state: Words) -> None:
@@ -104,36 +104,38 @@ def _header(image: Image, body: bytes) -> bytes:
     return built
 
 
-def _spans(image: Image, state: Words | memoryview) -> Iterator[tuple[int, int]]:
+def _spans(image: Image, state: Words) -> Iterator[tuple[int, int]]:
     """(first word, count) of everything a snapshot holds, in order. Later counts are read from earlier words."""
     yield 0, SAVED_CONTROL_WORDS
     yield layout.DEVICE, DEVICE_WORDS
-    rows = int(state[layout.COROUTINE_LIMIT])
-    yield int(state[layout.AT_ROWS]), rows * ROW_WORDS
-    yield int(state[layout.AT_ORDER]), int(state[layout.ORDER_COUNT])
-    yield int(state[layout.AT_SLEEPERS]), int(state[layout.SLEEPER_COUNT])
+    words = state.data
+    word: list[int] = words[: layout.CONTROL_WORDS].tolist()
+    rows, at_rows = word[layout.COROUTINE_LIMIT], word[layout.AT_ROWS]
+    yield at_rows, rows * ROW_WORDS
+    yield word[layout.AT_ORDER], word[layout.ORDER_COUNT]
+    yield word[layout.AT_SLEEPERS], word[layout.SLEEPER_COUNT]
     tables = tables_of(image).data
-    for row in range(rows):
-        at = int(state[layout.AT_ROWS]) + row * ROW_WORDS
-        depth = int(state[at + layout.DEPTH]) if state[at + ROW_STATE] != layout.FREE else 0
+    states = state[at_rows + ROW_STATE : at_rows + rows * ROW_WORDS : ROW_WORDS]
+    for row in states.nonzero()[0].tolist():  # FREE is 0
+        depth = words[at_rows + row * ROW_WORDS + layout.DEPTH]
         if depth:
-            frames = int(state[layout.AT_FRAMES]) + row * int(state[layout.DEPTH_LIMIT]) * layout.FRAME_ENTRY_WORDS
+            frames = word[layout.AT_FRAMES] + row * word[layout.DEPTH_LIMIT] * layout.FRAME_ENTRY_WORDS
             yield frames, depth * layout.FRAME_ENTRY_WORDS
             top = frames + (depth - 1) * layout.FRAME_ENTRY_WORDS
-            safepoint = safepoint_row(tables, int(state[top]))
+            safepoint = safepoint_row(tables, words[top])
             if safepoint < 0:
                 raise _Invalid("a coroutine waits where none can")
-            base, live = int(state[top + 1]), int(tables[safepoint + LIVE])
-            if not 0 <= base <= int(state[layout.STACK_LIMIT]) - live:
+            base, live = words[top + 1], tables[safepoint + LIVE]
+            if not 0 <= base <= word[layout.STACK_LIMIT] - live:
                 raise _Invalid("a frame reaches beyond its stack")
-            yield int(state[layout.AT_STACKS]) + row * int(state[layout.STACK_STRIDE]), base + live
-    yield int(state[layout.AT_GLOBALS]), int(state[layout.GLOBAL_COUNT])
-    yield int(state[layout.AT_OBJECTS]), 2 * int(state[layout.OBJECT_COUNT])
-    yield int(state[layout.AT_INFO]), int(state[layout.OBJECT_COUNT])
-    yield int(state[layout.AT_HEAP_ORDER]), int(state[layout.LIVE_COUNT])
-    yield int(state[layout.AT_HEAP]), int(state[layout.HEAP_TOP])
-    yield int(state[layout.AT_LOG]), (int(state[layout.DEVICE + LOG_USED]) + 7) // 8
-    yield int(state[layout.AT_PIXELS]), layout.PIXEL_WORDS
+            yield word[layout.AT_STACKS] + row * word[layout.STACK_STRIDE], base + live
+    yield word[layout.AT_GLOBALS], word[layout.GLOBAL_COUNT]
+    yield word[layout.AT_OBJECTS], 2 * word[layout.OBJECT_COUNT]
+    yield word[layout.AT_INFO], word[layout.OBJECT_COUNT]
+    yield word[layout.AT_HEAP_ORDER], word[layout.LIVE_COUNT]
+    yield word[layout.AT_HEAP], word[layout.HEAP_TOP]
+    yield word[layout.AT_LOG], (words[layout.DEVICE + LOG_USED] + 7) // 8
+    yield word[layout.AT_PIXELS], layout.PIXEL_WORDS
 
 
 class _Invalid(Exception):
