@@ -11,7 +11,7 @@ from random import Random
 
 from pbs.isa.assembler import assemble
 from pbs.isa.program import Program
-from pbs.vm.compiled import function
+from pbs.vm.compiled import function, module
 from pbs.vm.compiled.function import FunctionCode
 from pbs.vm.compiled.plan import Records
 from tests.support.programs import random_program
@@ -103,6 +103,10 @@ def planted() -> list[Fault]:
         Fault("a trap at another place", patched(Records, "of", lambda self, f, _pc: self.first(f, 0))),
         Fault("an accumulator that is forgotten", patched(FunctionCode, "_hand_over", lambda *_: None)),
         Fault("a block that costs one cycle less", patched(FunctionCode, "_pay", _pay_less)),
+        Fault(
+            "a jump back to a function's first block that clears its locals",
+            patched(module, "clone_of", lambda _facts, start: start or None),
+        ),
         Fault("a constant of another string", patched(function, "constant_handle", lambda *_: 1 << 32)),
     ]
 

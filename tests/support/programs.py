@@ -92,10 +92,11 @@ ELEMENTS = {BYTES: INT, INTS: INT, FLOATS: FLOAT, BOOLS: BOOL, NODES: NODE}
 
 # Host calls that random programs make: identities with basic operands, cheap enough.
 SERVICES = (
-    "gfx.pixel/1", "gfx.clear/1", "gfx.fill_rectangle/1", "gfx.line/1", "gfx.text/1", "gfx.text/2", "gfx.present/1",
+    "gfx.pixel/1", "gfx.fill_rectangle/1", "gfx.line/1", "gfx.text/1", "gfx.text/2", "gfx.present/1",
     "gfx.sprite/1", "log.write/1", "log.number/1", "random.bits/1", "random.below/1", "random.unit/1", "clock.frame/1",
     "math.sin/1", "math.pow/1",
 )  # fmt: skip
+DEAR_SERVICE = "gfx.clear/1"  # 57,600 pixels take the reference as long as a whole program: few programs make it
 
 
 @dataclass
@@ -264,7 +265,10 @@ class _Body:
         self.next_label = 0
         self.left = size
         self.wheres = 0
-        self._prologue()
+        if self.rng.random() < 0.2:
+            self._loop_at_the_start()
+        else:
+            self._prologue()
         if index == 0:
             self._main(size)
         else:
@@ -273,7 +277,7 @@ class _Body:
 
     def _prologue(self) -> None:
         """Give most refs something to refer to, so that not every program ends at its first null."""
-        for slot in range(self.first_counter, len(self.slots)):
+        for slot in range(self.first_counter + self.loops, len(self.slots)):
             if is_ref(self.slots[slot]) and self.rng.random() < self.g.prepared:
                 self._fresh(self.slots[slot])
                 self.emit("SET_LOCAL", slot)
@@ -286,6 +290,24 @@ class _Body:
                 if is_ref(slot_type) and self.rng.random() < self.g.prepared:
                     self._fresh(slot_type)
                     self.emit("SET_GLOBAL", index)
+
+    def _loop_at_the_start(self) -> None:
+        """The prologue and more in a loop whose head is the function's first instruction; its counter is zero at first."""
+        counter, top = self.first_counter, self.label()
+        self.loops += 1
+        self.mark(top)
+        self._prologue()
+        self._statements(self.rng.randrange(0, 3), 1)
+        self._pop_to(0)
+        self.emit("GET_LOCAL", counter)
+        self.emit("PUSH_I32", 1)
+        self.emit("ADD")
+        self.emit("SET_LOCAL", counter)
+        self.emit("GET_LOCAL", counter)
+        self.emit("PUSH_I32", self.rng.randrange(1, 4))
+        self.emit("LT")
+        self.emit("JMP_IF_TRUE", top)
+        self.loops -= 1
 
     def _fresh(self, wanted: int) -> None:
         if wanted in ELEMENTS:
@@ -512,7 +534,7 @@ class _Body:
             self.stack.pop()
 
     def _host(self) -> None:
-        identity = self.rng.choice(SERVICES)
+        identity = self.rng.choice(SERVICES) if self.rng.random() < 0.99 else DEAR_SERVICE
         index = self.g.import_of(identity)
         row = self.g.imports[index]
         for slot_type in row.params:
