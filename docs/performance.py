@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pbs.bench.growth import formula
+from pbs.bench.metering import cost
 from pbs.bench.surroundings import machine_line
 
 FIGURES = Path(__file__).parent / "figures"
@@ -16,15 +17,16 @@ Result = Mapping[str, Any]
 
 
 def performance() -> Iterator[str]:
-    run, start, peers, growth = (_result(name) for name in ("run", "start", "peers", "growth"))
+    run, start, peers, metering, growth = map(_result, ("run", "start", "peers", "metering", "growth"))
     yield NOTE
     yield "# Performance\n"
     yield f"Release {run['release']}, measured {run['at'][:10]} on {machine_line(run['machine'])}, a machine that others used"
     yield "at the same time: times are processor time where nothing else is said, ratios come from one run in which all took turns,"
     yield "and another day gives other figures, by a tenth or so. `make performance` measures everything on this page again.\n"
-    yield from bars(run, start, peers)
+    yield from bars(run, start, peers, metering)
     yield from race(peers)
     yield from own(run, start)
+    yield from metered(metering)
     yield from grown(growth)
     yield from method()
 
@@ -45,7 +47,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 # ---- bars ----------------------------------------------------------------------------------------------------------
 
 
-def bars(run: Result, start: Result, peers: Result) -> Iterator[str]:
+def bars(run: Result, start: Result, peers: Result, metering: Result) -> Iterator[str]:
     yield "## Bars\n"
     yield "What was promised, and what is. Ratios are geometric means over fib, collatz, sieve, mandel, matmul and mix, with the"
     yield "smallest and the greatest of the rounds; our engines count cycles. Starts are processor"
@@ -59,6 +61,7 @@ def bars(run: Result, start: Result, peers: Result) -> Iterator[str]:
             ("interpreter / gcc -O2", "≤ 6", "≤ 5", _ratio(peers, "pbs interpreter", "gcc -O2"), race_),
             ("compiled / gcc -O2", "≤ 1.35", "≤ 1.2", _ratio(peers, "pbs compiled", "gcc -O2"), race_),
             ("compiled / wasmtime without fuel", "≤ 1.05", "< 0.95", _ratio(peers, "pbs compiled", "wasmtime"), race_),
+            ("metering cost in the compiled tier", "≤ 20 %", "≤ 8 %", _metering(metering), "`python -m pbs.bench.metering`"),
             ("compile, per 1,000 instructions, lean", "≤ 120 ms", "60 ms", f"{_ns(run, 'lean') / 1e3:.0f} ms", costs),
             ("compile, per 1,000 instructions, all passes", "≤ 400 ms", "250 ms", f"{_ns(run, 'full') / 1e3:.0f} ms", costs),
             ("verify + lower, per 1,000 instructions", "≤ 10 ms", "3 ms",
@@ -87,6 +90,11 @@ def _ns(report: Result, name: str) -> float:
 def _seconds(report: Result, name: str) -> str:
     spread = _row(report, name)["ns_per_unit"]
     return f"{spread['median'] / 1e9:.2f} s ({spread['least'] / 1e9:.2f}..{spread['greatest'] / 1e9:.2f})"
+
+
+def _metering(report: Result) -> str:
+    mean = report["geomean"]
+    return f"{cost(mean['median'])} ({cost(mean['least'])}..{cost(mean['greatest'])})"
 
 
 def _ratio(peers: Result, name: str, base: str) -> str:
@@ -150,6 +158,23 @@ def own(run: Result, start: Result) -> Iterator[str]:
 def _spread(row: Result, scale: float) -> tuple[str, str]:
     ns = row["ns_per_unit"]
     return f"{ns['median'] / scale:,.2f}", f"{ns['least'] / scale:,.2f}..{ns['greatest'] / scale:,.2f}"
+
+
+# ---- metering ------------------------------------------------------------------------------------------------------
+
+
+def metered(metering: Result) -> Iterator[str]:
+    yield "## Metering\n"
+    yield "`python -m pbs.bench.metering`. How much longer compiled code takes than the same code that neither pays for its blocks"
+    yield "nor asks whether it can. Only this command makes such code."
+    yield f"Medians of {metering['rounds']} rounds in turn, with the least and the greatest.\n"
+    yield from table(
+        ("kernel", "metering", "spread"),
+        (
+            (row["name"], cost(row["median"]), f"{cost(row['least'])}..{cost(row['greatest'])}")
+            for row in [*metering["kernels"], {"name": "geomean", **metering["geomean"]}]
+        ),
+    )
 
 
 # ---- growth --------------------------------------------------------------------------------------------------------

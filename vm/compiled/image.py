@@ -10,6 +10,7 @@ from ...loader.image import Image
 from .. import cache
 from ..interpreter import NativeImage
 from ..native import convention
+from .function import FunctionCode
 from .module import module
 from .objects import Level, Piece, load_object, make_object
 from .plan import Plan, Records, Root
@@ -60,9 +61,9 @@ class CompiledImage:
 class Code:
     """Code that may be made, or has been made before: what it is called in the cache is a digest of its text."""
 
-    def __init__(self, plan: Plan, level: Level) -> None:
+    def __init__(self, plan: Plan, level: Level, writer: type[FunctionCode] = FunctionCode) -> None:
         self.plan, self.level = plan, level
-        self.text = module(plan, convention())
+        self.text = module(plan, convention(), writer)
         self._key = f"{level.value}-{hashlib.sha256(self.text.encode()).hexdigest()}"
 
     def is_kept(self) -> bool:

@@ -23,14 +23,17 @@ NATIVE_STACK = 1 << 20  # bytes of a thread's stack, which has some times as muc
 ENTRIES_SYMBOL, IMPORTS_SYMBOL = "pbs_entries", "pbs_imports"
 
 
-def module(plan: Plan, convention: str) -> str:
-    """The IR text. `pbs_entries()` gives the table of entries, beside plan.roots, `pbs_imports()` the one to be filled."""
+def module(plan: Plan, convention: str, writer: type[FunctionCode] = FunctionCode) -> str:
+    """The IR text. `pbs_entries()` gives the table of entries, beside plan.roots, `pbs_imports()` the one to be filled.
+
+    writer: of functions. Another than the usual one is for measuring what a part of them costs, and never for a user's machine.
+    """
     facts = plan.image.facts.functions
     clones = [(index, clone) for index, start in plan.roots if (clone := clone_of(facts[index], start)) is not None]
-    functions = [FunctionCode(plan, index).text() for index in sorted(plan.functions)]
-    functions += [FunctionCode(plan, index, clone).text() for index, clone in clones]
+    functions = [writer(plan, index).text() for index in sorted(plan.functions)]
+    functions += [writer(plan, index, clone).text() for index, clone in clones]
     functions += [
-        FunctionCode(plan, index, copy=copy).text()
+        writer(plan, index, copy=copy).text()
         for index in sorted(plan.functions)
         for copy in range(1, plan.copies(index) + 1)
     ]
