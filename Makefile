@@ -56,9 +56,10 @@ performance: $(STAMP)  ## measure what docs/performance.md says; a quarter of an
 	@$(BIN)/pbs bench peers --rounds 5 --chart $(FIGURES)/peers.svg --json > $(FIGURES)/peers.new
 	@$(BIN)/pbs bench run --engine compiled --rounds 7 --json > $(FIGURES)/run.new
 	@$(BIN)/pbs bench run start first --rounds 3 --json > $(FIGURES)/start.new
+	@$(BIN)/pbs bench run snapshot snapshot-more digest digest-more --engine compiled --rounds 15 --json > $(FIGURES)/state.new
 	@$(BIN)/python -m pbs.bench.metering --json > $(FIGURES)/metering.new
 	@$(BIN)/pbs bench growth --charts $(FIGURES) --json > $(FIGURES)/growth.new
-	@cd $(FIGURES) && for name in peers run start metering growth; do mv $$name.new $$name.json; done
+	@cd $(FIGURES) && for name in peers run start state metering growth; do mv $$name.new $$name.json; done
 	@$(BIN)/python docs/generate.py
 
 docs: $(STAMP)  ## write the generated documents again

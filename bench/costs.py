@@ -6,9 +6,10 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from ..contract import InternalError
@@ -21,6 +22,9 @@ from .suite import FULL, GAMES, KERNELS, SMALL, Game
 from .timing import Job, Run
 
 STATE_WORDS = 8192  # 64 KiB of guest data
+MORE_WORDS = 16 * STATE_WORDS  # 1 MiB: what 64 KiB as such cost is a sixteenth of the difference that it makes
+KEPT_SNAPSHOTS = 8  # as for rollback; if all were, the system's work for fresh memory would be most of what is measured
+SNAPSHOT_BYTES = 300_624  # with STATE_WORDS: two screens of 115,200 bytes are in it
 _LONG = {FULL: 10_000, SMALL: 500}
 _REPEATS = {FULL: 200, SMALL: 2}
 _START_TIMEOUT_S = 600
@@ -31,7 +35,6 @@ def costs(engine: str, size: str) -> Iterator[Benchmark]:
     """One benchmark for each, in the order in which a program meets them."""
     data, count = long_program(_LONG[size])
     long = cache(lambda: load(data))
-    repeats = _REPEATS[size]
     yield _cost(
         "load", "cartridge", 1, "a cartridge's directory to an image", lambda: _doing(lambda: load(_PONG.folder))
     )
@@ -39,8 +42,7 @@ def costs(engine: str, size: str) -> Iterator[Benchmark]:
     yield _cost("lower", "instruction", count, "proved code to records", lambda: _readying(long(), "interpreter"))
     yield _cost("ready", "instruction", count, "for the engine, all of it", lambda: _readying(long(), engine))
     yield from _compiling(size)
-    yield _cost("snapshot", "snapshot", repeats, "of 64 KiB and the devices", lambda: _snapshots(engine, repeats))
-    yield _cost("digest", "frame", repeats, "that does nothing, with 64 KiB", lambda: _idle_frames(engine, repeats))
+    yield from _state(engine, _REPEATS[size])
     yield from _starts(engine)
 
 
@@ -61,16 +63,35 @@ def _readying(image: Image, engine: str) -> Run[Outcome]:
     return _doing(lambda: Machine(fresh, engine=engine))
 
 
-def _snapshots(engine: str, repeats: int) -> Run[Outcome]:
-    machine = Machine(keeping(STATE_WORDS), engine=engine)
-    machine.run(1)
-    return _doing(lambda: [machine.snapshot() for _ in range(repeats)])
+def _state(engine: str, repeats: int) -> Iterator[Benchmark]:
+    """Snapshots of a whole machine, and frames that do nothing but hash it; both once more with 1 MiB more of guest data."""
+    size = f"{SNAPSHOT_BYTES:,} bytes: 64 KiB of data, two screens, the rest; the last {KEPT_SNAPSHOTS} kept"
+    for name, words, says in (
+        ("snapshot", STATE_WORDS, size),
+        ("snapshot-more", STATE_WORDS + MORE_WORDS, f"{SNAPSHOT_BYTES + 8 * MORE_WORDS:,} bytes: 1 MiB more"),
+    ):
+        yield _cost(name, "snapshot", repeats, says, partial(_snapshots, engine, words, repeats))
+    for name, words, says in (
+        ("digest", STATE_WORDS, "that does nothing, with its digest of 64 KiB of data and the screen that is shown"),
+        ("digest-more", STATE_WORDS + MORE_WORDS, "the same with 1 MiB more"),
+    ):
+        yield _cost(name, "frame", repeats, says, partial(_idle_frames, engine, words, repeats))
 
 
-def _idle_frames(engine: str, repeats: int) -> Run[Outcome]:
-    machine = Machine(keeping(STATE_WORDS), engine=engine)
-    machine.run(1)
+def _snapshots(engine: str, words: int, repeats: int) -> Run[Outcome]:
+    machine = _keeping(engine, words)
+    return _doing(lambda: deque((machine.snapshot() for _ in range(repeats)), maxlen=KEPT_SNAPSHOTS))
+
+
+def _idle_frames(engine: str, words: int, repeats: int) -> Run[Outcome]:
+    machine = _keeping(engine, words)
     return _doing(lambda: machine.run(repeats))
+
+
+def _keeping(engine: str, words: int) -> Machine:
+    machine = Machine(keeping(words), engine=engine)
+    machine.run(1)
+    return machine
 
 
 # ---- the compiled tier ---------------------------------------------------------------------------------------------

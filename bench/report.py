@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..contract.release import VERSION
 from ..vm.machine import ENGINES
 from .benchmark import CARTRIDGE, COST, KERNEL, Benchmark, Outcome
 from .benchmarks import choose
-from .costs import peak_bytes
+from .costs import MORE_WORDS, STATE_WORDS, peak_bytes
 from .suite import FULL, SMALL
 from .surroundings import machine_line, machine_object
 from .timing import Measured, on_one_core, take_turns
@@ -76,6 +76,20 @@ def _per_unit(seconds: float, benchmark: Benchmark) -> float:
     return seconds / benchmark.units * 1e9
 
 
+def per_64_kib(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, float] | None:
+    """Nanoseconds that 64 KiB more of guest data take in a `snapshot` or a `digest`: a part of the difference, round by round.
+
+    None where not both rows are there.
+    """
+    found = {row["name"]: row for row in rows}
+    if not {name, f"{name}-more"} <= found.keys():
+        return None
+    base, more = found[name], found[f"{name}-more"]
+    times = base["units"] * MORE_WORDS / STATE_WORDS
+    each = [(b - a) / times * 1e9 for a, b in zip(base["seconds"], more["seconds"], strict=True)]
+    return {"median": statistics.median(each), "least": min(each), "greatest": max(each)}
+
+
 # ---- for people ----------------------------------------------------------------------------------------------------
 
 
@@ -119,10 +133,15 @@ def _cartridges(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 def _costs(rows: list[dict[str, Any]]) -> Iterator[str]:
     yield ""
-    yield f"{'cost':10}  {'us a unit':>10}  {'spread':>17}  {'unit':11}  of what"
+    yield f"{'cost':13}  {'us a unit':>10}  {'spread':>17}  {'unit':11}  of what"
     for row in rows:
         ns = row["ns_per_unit"]
-        yield f"{row['name']:10}  {ns['median'] / 1e3:10,.2f}  {_spread(ns, 1e3, 2)}  {row['unit']:11}  {row['says']}"
+        yield f"{row['name']:13}  {ns['median'] / 1e3:10,.2f}  {_spread(ns, 1e3, 2)}  {row['unit']:11}  {row['says']}"
+    for name in ("snapshot", "digest"):
+        each = per_64_kib(rows, name)
+        if each is not None:
+            says = f"of data more in a {name}: 1/16 of what 1 MiB adds"
+            yield f"{'':13}  {each['median'] / 1e3:10,.2f}  {_spread(each, 1e3, 2)}  {'64 KiB':11}  {says}"
 
 
 def _spread(ns: Mapping[str, float], scale: float, digits: int) -> str:

@@ -8,7 +8,10 @@ import re
 
 import pytest
 
-from pbs.bench import charts
+from pbs.bench import charts, report
+from pbs.bench.costs import MORE_WORDS, SNAPSHOT_BYTES, STATE_WORDS
+from pbs.bench.programs import keeping
+from pbs.vm import Machine
 from pbs.vm.machine import ENGINES
 
 from .commands import RESULT, write_history
@@ -21,7 +24,8 @@ def test_every_benchmark_runs_and_says_what_one_unit_is(pbs):
     rows = {row["name"]: row for row in result["benchmarks"]}
     assert list(rows) == [
         "fib", "collatz", "sieve", "mandel", "matmul", "mix", "pong", "life", "orbits",
-        "load", "verify", "lower", "ready", "lean", "full", "snapshot", "digest", "start",
+        "load", "verify", "lower", "ready", "lean", "full",
+        "snapshot", "snapshot-more", "digest", "digest-more", "start",
     ]  # fmt: skip
     for row in rows.values():
         spread = row["ns_per_unit"]
@@ -31,6 +35,23 @@ def test_every_benchmark_runs_and_says_what_one_unit_is(pbs):
     assert rows["fib"]["units"] == 1973
     assert rows["pong"]["unit"] == "frame"
     assert result["peak_bytes"] > 1 << 20
+
+
+def test_snapshots_say_how_many_bytes_they_are():
+    for words, size in ((STATE_WORDS, SNAPSHOT_BYTES), (STATE_WORDS + MORE_WORDS, SNAPSHOT_BYTES + 8 * MORE_WORDS)):
+        machine = Machine(keeping(words))
+        machine.run(1)
+        assert len(machine.snapshot().body) == size
+
+
+def test_what_64_kib_cost_is_a_sixteenth_of_the_difference(pbs):
+    rows = pbs("bench", "run", "snapshot", "snapshot-more", *SMALL, "--json").shown("bench")["benchmarks"]
+    rows[0].update(units=2, seconds=[1.0, 3.0])
+    rows[1].update(units=2, seconds=[33.0, 67.0])
+    assert report.per_64_kib(rows, "snapshot") == {"median": 1.5e9, "least": 1e9, "greatest": 2e9}
+    assert report.per_64_kib(rows[:1], "snapshot") is report.per_64_kib(rows, "digest") is None
+    table = list(report.lines({**RESULT, "benchmarks": rows}))
+    assert table[-1].split()[:3] == ["1,500,000.00", "1,000,000.00..2,000,000.00", "64"]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
