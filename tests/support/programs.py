@@ -299,15 +299,19 @@ class _Body:
         self._prologue()
         self._statements(self.rng.randrange(0, 3), 1)
         self._pop_to(0)
+        self._count_down(counter, -self.rng.randrange(1, 4), top)
+        self.loops -= 1
+
+    def _count_down(self, counter: int, last: int, top: int) -> None:
+        """The end of a loop: once more while the counter, less one, is greater than `last`."""
         self.emit("GET_LOCAL", counter)
         self.emit("PUSH_I32", 1)
-        self.emit("ADD")
+        self.emit("SUB")
         self.emit("SET_LOCAL", counter)
         self.emit("GET_LOCAL", counter)
-        self.emit("PUSH_I32", self.rng.randrange(1, 4))
-        self.emit("LT")
+        self.emit("PUSH_I32", last)
+        self.emit("GT")
         self.emit("JMP_IF_TRUE", top)
-        self.loops -= 1
 
     def _fresh(self, wanted: int) -> None:
         if wanted in ELEMENTS:
@@ -468,14 +472,7 @@ class _Body:
         height = len(self.stack)
         self._statements(self.rng.randrange(1, 4), depth + 1)
         self._pop_to(height)
-        self.emit("GET_LOCAL", counter)
-        self.emit("PUSH_I32", 1)
-        self.emit("SUB")
-        self.emit("SET_LOCAL", counter)
-        self.emit("GET_LOCAL", counter)
-        self.emit("PUSH_I32", 0)
-        self.emit("GT")
-        self.emit("JMP_IF_TRUE", top)
+        self._count_down(counter, 0, top)
         self.loops -= 1
 
     def _index(self) -> None:
