@@ -119,7 +119,7 @@ class _Compiler:
 
         if numba.config.DISABLE_JIT:
             raise InternalError("numba's compiler is switched off (NUMBA_DISABLE_JIT)")
-        from . import native_ports
+        from . import native_passes, native_ports
         from .turn import turn
 
         self.types = {
@@ -133,7 +133,8 @@ class _Compiler:
         }
         self.tuple_type, self.none = types.Tuple, types.none
         self.compile_extra, self.target = compiler.compile_extra, registry.cpu_target
-        self.call_of = native_ports.call_of
+        self.call_of, self.pipeline = native_ports.call_of, native_passes.PlainCompiler
+        native_passes.remember_signatures()
         self.flags = compiler.Flags()
         options = {"nopython": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
         self.target.options.parse_as_flags(self.flags, options)
@@ -152,9 +153,9 @@ class _Compiler:
         results = [self.types[part] for part in parts_of(annotations.pop("return"))]
         result = self.none if not results else results[0] if len(results) == 1 else self.tuple_type(results)
         arguments = tuple(self.types[kind] for kind in annotations.values())
-        target = self.target
+        contexts = self.target.typing_context, self.target.target_context
         made = self.compile_extra(
-            target.typing_context, target.target_context, function, arguments, result, self.flags, locals={}
+            *contexts, function, arguments, result, self.flags, locals={}, pipeline_class=self.pipeline
         )
         if made.signature.return_type != result:
             raise InternalError(f"{function.__qualname__} compiled to {made.signature}")
