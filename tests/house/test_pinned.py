@@ -12,9 +12,12 @@ import sys
 import numpy as np
 import pytest
 from llvmlite import binding as llvm
+from numba.core.compiler import Compiler
 
+from pbs.host import gfx
 from pbs.host.devices import Bytes, Pixels, Words
 from pbs.vm import handlers, native_build
+from pbs.vm.kernels import heap
 from pbs.vm.native_build import _Compiler, _object
 from pbs.vm.native_names import CONVENTIONS
 from pbs.vm.target import target_machine
@@ -155,6 +158,21 @@ def test_a_call_is_a_call_of_a_symbol(compiled_texts):
     called = native_build.symbol_of(outer).replace("outer", "inner")
     assert len(re.findall(rf'call i32 @"?{re.escape(called)}"?\(', text)) == 2
     assert call(compiled_texts, outer, 40) == (0, (42,))
+
+
+def test_the_passes_left_out_change_nothing():
+    """The IR of functions with loops, branches and calls is that of numba's own list of passes, but for numbers in names."""
+
+    def texts(pipeline):
+        compiler = _Compiler(with_turn=False)
+        compiler.pipeline = pipeline or compiler.pipeline
+        for function in (heap.collect, gfx.line, gfx.circle, outer, several):
+            compiler.copies.copy(function)
+        return [re.sub(r"B\d*v\d+B", "", text) for text in compiler.texts]
+
+    own = texts(None)
+    assert len(own) > 10
+    assert own == texts(Compiler)
 
 
 def test_pointers_have_no_types(compiled_texts):
