@@ -284,6 +284,10 @@ def refused_by_replay(trace: Trace, of: Image | None = None) -> str:
 def test_a_trace_is_of_its_cartridge():
     other = load(assemble(".func main() -> ()\nHALT\n.end\n"), limits=image().limits)
     assert refused_by_replay(recorded(), other) == "trace_cartridge_mismatch"
+    nops = [".func main() -> ()\n" + "NOP\n" * count + "HALT\n.end\n" for count in range(8)]
+    others = [load(assemble(text), limits=image().limits) for text in nops]
+    assert {one.digest < image().digest for one in others} == {True, False}
+    assert {refused_by_replay(recorded(), one) for one in others} == {"trace_cartridge_mismatch"}
     wider = load(image().source, limits=replace(image().limits, heap_words=image().limits.heap_words + 1))
     assert refused_by_replay(recorded(), wider) == "trace_cartridge_mismatch"
     swapped = replace(recorded(), header=replace(recorded().header, cartridge=other.source))

@@ -1,5 +1,7 @@
 """What is left of a trace whose writer was stopped, and what is no such thing."""
 
+from dataclasses import replace
+
 import pytest
 
 from pbs.contract import Rejected
@@ -46,6 +48,13 @@ def test_the_last_block_may_be_torn():
         assert rows_of(whole + BLOCKS[2][:length]) == 4
         found = rejection(whole + BLOCKS[2][:length], partial=False)
         assert (found.code, found.details["offset"]) == ("trace_truncated", len(whole))
+
+
+@pytest.mark.parametrize("more", range(8))
+def test_the_last_block_may_be_torn_wherever_it_ends(more):
+    header = replace(WHOLE.header, cartridge=WHOLE.header.cartridge + bytes(more)).encode()
+    assert len(header) == len(HEADER) + more
+    assert rows_of(header + BLOCKS[0] + damaged(BLOCKS[1])) == 2
 
 
 def test_the_end_may_be_torn():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pbs.contract import Rejected
-from pbs.host.devices import LOG_USED, ROW_WORDS
+from pbs.host.devices import HELD, HOLD, LOG_USED, ROW_WORDS
 from pbs.vm import Machine, Snapshot, layout
 from pbs.vm.snapshot import _spans
 from tests.unit.vm.snapshots import forged, words_of
@@ -32,6 +32,20 @@ def reason(machine, *changes):
     except Rejected as refused:
         return refused.diagnostic.details["reason"]
     return None
+
+
+KEEPS_BYTES = """
+.type bytes = array byte
+.global kept: bytes
+.func main() -> ()
+    PUSH {length}
+    NEW_ARRAY bytes
+    SET_GLOBAL kept
+again:
+    FRAME_SYNC
+    JMP again
+.end
+"""
 
 
 # ---- counts, which say how much is read
@@ -164,6 +178,24 @@ def test_behind_the_bytes_of_an_array_are_zeros(machine, byte):
     assert reason(machine, ("heap", at, word | 1 << 8 * byte)) == "bytes behind the end of an array"
 
 
+@pytest.mark.parametrize("length", range(1, 10))
+def test_behind_the_bytes_of_an_array_are_zeros_whatever_its_length(length):
+    machine = Machine(image(KEEPS_BYTES.format(length=length)))
+    machine.run(1)
+    at = offset_of(machine, entry_in_global(machine, 0))
+    words = machine.state[machine.layout.offset("heap") + at :][: (length + 7) // 8]
+    for byte in range(8 * len(words)):
+        word, shift = divmod(byte, 8)
+        found = reason(machine, ("heap", at + word, np.int64(words[word]) | np.int64(1) << np.int64(8 * shift)))
+        assert found == (None if byte < length else "bytes behind the end of an array")
+
+
+def test_there_is_no_thirteenth_button(machine):
+    let_go = [("device", HOLD + i, 0) for i in range(12)]
+    assert reason(machine, ("device", HELD, 0), *let_go) is None
+    assert reason(machine, ("device", HELD, 1 << 12), *let_go) == "buttons that do not exist"
+
+
 def test_a_closure_names_its_own_function(machine):
     at = offset_of(machine, entry_in_global(machine, 5))
     function = int(machine.state[machine.layout.offset("heap") + at])
@@ -235,6 +267,15 @@ def test_a_frame_of_a_closure_holds_that_very_closure():
     base = int(machine.state[machine.layout.offset("frames") + 3])
     for other in (0, int(machine.state[machine.layout.offset("globals")])):
         assert reason(machine, ("stacks", base, other)) == "a frame without its closure"
+
+
+@pytest.mark.parametrize("count", [0, 7, 8, 15, 16, 31, 32, 63])
+def test_a_closure_stands_in_its_frame_wherever_that_begins(count):
+    locals_ = "\n".join(f"    .local l{i}: int" for i in range(count))
+    machine = Machine(image(WAITS_IN_A_CLOSURE.replace(".func main() -> ()", f".func main() -> ()\n{locals_}")))
+    machine.run(1)
+    assert int(machine.state[machine.layout.offset("frames") + 3]) >= count
+    assert reason(machine) is None
 
 
 FREE_ROW_BETWEEN = """
