@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import termios
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from .commands import COMMAND, TIMEOUT_S, environment
 
 ENTER_ALTERNATE, LEAVE_ALTERNATE = b"\x1b[?1049h", b"\x1b[?1049l"
 LINES, COLUMNS = 24, 80
+_CURSOR_MOVE = re.compile(rb"(?=\x1b\[[0-9]+;[0-9]+H)")  # each line of a picture begins with one
 
 
 class Terminal:
@@ -26,6 +28,7 @@ class Terminal:
         self.screen = pyte.Screen(COLUMNS, LINES)
         self.raw = b""  # everything that was written
         self._stream = pyte.ByteStream(self.screen)
+        self._unseen: list[bytes] = []  # what was read after what the last `until` waited for
         self.child = pexpect.spawn(
             COMMAND[0], [*COMMAND[1:], *map(str, arguments)], cwd=str(cwd), env=given, dimensions=(LINES, COLUMNS),
             timeout=TIMEOUT_S, echo=True,
@@ -37,11 +40,14 @@ class Terminal:
         return termios.tcgetattr(self.child.child_fd)
 
     def until(self, holds: Callable[[], bool]) -> None:
-        """Read until that holds."""
+        """Read until that holds. Looks after every line, so a picture is seen even when the next one was read with it."""
         while not holds():
-            data = self.child.read_nonblocking(65536, timeout=TIMEOUT_S)
-            self.raw += data
-            self._stream.feed(data)
+            if not self._unseen:
+                data = self.child.read_nonblocking(65536, timeout=TIMEOUT_S)
+                self._unseen = _CURSOR_MOVE.split(data)[::-1]
+            piece = self._unseen.pop()
+            self.raw += piece
+            self._stream.feed(piece)
 
     def shown(self, text: str) -> bool:
         """Whether a line of the screen holds the text."""

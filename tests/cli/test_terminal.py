@@ -145,7 +145,8 @@ def test_ctrl_z_gives_the_terminal_to_the_shell_and_takes_it_back(lamp):
 def test_another_size_is_another_picture(lamp):
     shown = lamp()
     shown.resize(12, 30)
-    shown.until(lambda: shown.screen.display[0].startswith(" ") and shown.cell(15, 5) == LAMP_COLORS["off"])
+    shown.until(lambda: shown.screen.display[0].startswith(" ") and shown.shown("Esc ends"))
+    assert shown.cell(15, 5) == LAMP_COLORS["off"]
     # 30 by 11 cells: 30 by 16 pixels, in rows 1 to 8
     drawn = [line for line in shown.screen.display if "▀" in line]
     assert drawn == ["▀" * 30] * 8
