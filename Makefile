@@ -55,7 +55,7 @@ bench: $(STAMP)  ## how fast: kernels, cartridges, costs; the peers that are her
 performance: $(STAMP)  ## measure what docs/performance.md says; a quarter of an hour
 	@$(BIN)/pbs bench peers --rounds 5 --chart $(FIGURES)/peers.svg --json > $(FIGURES)/peers.new
 	@$(BIN)/pbs bench run --engine compiled --rounds 7 --json > $(FIGURES)/run.new
-	@$(BIN)/pbs bench run start first first-wait --rounds 5 --json > $(FIGURES)/start.new
+	@$(BIN)/pbs bench run start first first-wait core-wait --rounds 5 --json > $(FIGURES)/start.new
 	@$(BIN)/pbs bench run snapshot snapshot-more digest digest-more --engine compiled --rounds 15 --json > $(FIGURES)/state.new
 	@$(BIN)/python -m pbs.bench.metering --json > $(FIGURES)/metering.new
 	@$(BIN)/pbs bench growth --charts $(FIGURES) --json > $(FIGURES)/growth.new

@@ -128,7 +128,7 @@ def image_for(engine: str, path: Path) -> Image:
     if engine in ("auto", "interpreter"):
         from ..vm.kept import load_kept
 
-        return load_kept(path)
+        return load_kept(path, wait=engine != "auto")
     from ..loader import load
 
     return load(path)

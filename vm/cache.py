@@ -15,12 +15,14 @@ KEPT_RUNTIMES newest; a kind keeps its newest entries up to MOST_BYTES of a runt
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
 import re
 import stat
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -35,6 +37,7 @@ from .target import OnceForEachTarget, target
 KEPT_RUNTIMES = 16
 MOST_BYTES = 128 * 1024 * 1024  # of one kind and runtime
 MOST_ENTRY_BYTES = 64 * 1024 * 1024
+_LOOK_S = 0.02
 _MAGIC = b"PBSC\x01"
 _HEAD_BYTES = len(_MAGIC) + 32
 _ROOMS = ("contract", "host", "isa", "loader", "verifier", "vm")
@@ -99,6 +102,19 @@ class Folder:
             return False
         self._prune(kind)
         return True
+
+    @contextlib.contextmanager
+    def made_once(self, seconds: float) -> Iterator[bool]:
+        """While one process makes entries, others that would make them too wait here, but not for ever: it saves work, no more.
+
+        Gives whether it waited, so that there may be more entries now.
+        """
+        descriptor, waited = _locked(self.path, seconds)
+        try:
+            yield waited
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
 
     def _file(self, kind: str, key: str) -> Path:
         if not _KIND.fullmatch(kind) or not _KEY.fullmatch(key):
@@ -207,6 +223,28 @@ def clear() -> tuple[int, int]:
         count, size = count + removed[0], size + removed[1]
     current.cache_clear()
     return count, size
+
+
+def _locked(folder: Path, seconds: float) -> tuple[int | None, bool]:
+    """A descriptor of the folder, which is locked until that is closed, and whether another had locked it.
+
+    It stays without a lock where there are none, and where that takes too long.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None, False
+    descriptor, looks = os.open(folder, os.O_RDONLY), 0
+    with contextlib.suppress(OSError):  # a file system without locks
+        pause = threading.Event()
+        while looks * _LOOK_S < seconds:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                looks += 1
+                pause.wait(_LOOK_S)
+    return descriptor, looks > 0
 
 
 # ---- folders and whose they are ------------------------------------------------------------------------------------------

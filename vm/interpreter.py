@@ -60,9 +60,14 @@ _MODULES: WeakKeyDictionary[Image, set[str]] = WeakKeyDictionary()  # of images 
 _IMAGES: WeakKeyDictionary[Image, dict[tuple[Core, bool, bool], NativeImage]] = WeakKeyDictionary()
 
 
+def core_of(image: Image) -> Core:
+    """The core of its host."""
+    return core(None if image in _MODULES else image.registry)
+
+
 def native_image(image: Image, *, fuse: bool = True, accumulators: bool = True) -> NativeImage:
     """The image made ready for the handlers, once per image. Results never depend on `fuse` and `accumulators`."""
-    loaded = core(None if image in _MODULES else image.registry)
+    loaded = core_of(image)
     made = _IMAGES.setdefault(image, {})
     if (loaded, fuse, accumulators) not in made:
         loaded.require(modules_of(image))

@@ -27,7 +27,7 @@ from ..loader.image import Image
 from . import cache
 from .code import Code
 from .image_tables import tables_of, take_tables
-from .interpreter import modules_of, native_image, take_code
+from .interpreter import core_of, modules_of, native_image, take_code
 from .views import AssetMemory, assets_of, take_assets
 
 KIND = "image"
@@ -40,14 +40,17 @@ _NAMES = ("id", "title", "version")
 Source = bytes | Mapping[str, bytes]  # a file, or the members of a cartridge
 
 
-def load_kept(path: Path) -> Image:
-    """The image of a cartridge or program: from the cache, or loaded, made ready and kept. Raises what `load` raises."""
+def load_kept(path: Path, *, wait: bool = True) -> Image:
+    """The image of a cartridge or program: from the cache, or loaded, made ready and kept. Raises what `load` raises.
+
+    wait: also where the native core must be made for that; else it is then not kept.
+    """
     source = _read(path)
     if source is not None:
         body = cache.read(KIND, _key(source))
         if body is not None:
             return _unpack(body, source)
-    return _load(path)
+    return _load(path, wait)
 
 
 def _read(path: Path) -> Source | None:
@@ -75,23 +78,23 @@ def _key(source: Source) -> str:
     return digest.hexdigest()
 
 
-def _load(path: Path) -> Image:
+def _load(path: Path, wait: bool) -> Image:
     from ..loader.cartridge import MAX_CARTRIDGE_BYTES, read_directory
     from ..loader.loading import load, load_cartridge
 
     if not os.path.isdir(path):
         data = read_bytes(path, MAX_CARTRIDGE_BYTES)
-        return _kept(load(data), data)
+        return _kept(load(data), data, wait)
     cartridge = read_directory(path)
     image = load_cartridge(cartridge)
     manifest = cartridge.members[MANIFEST]
     others = sorted(set(cartridge.members) - {MANIFEST})
     cache.write(MEMBERS_KIND, hashlib.sha256(manifest).hexdigest(), json.dumps(others).encode())
-    return _kept(image, cartridge.members)
+    return _kept(image, cartridge.members, wait)
 
 
-def _kept(image: Image, source: Source) -> Image:
-    if not image.warnings:
+def _kept(image: Image, source: Source, wait: bool) -> Image:
+    if not image.warnings and (wait or not core_of(image).missing(modules_of(image))):
         cache.write(KIND, _key(source), _pack(image))
     return image
 

@@ -71,9 +71,9 @@ class Machine:
     """An image, running. Deterministic: the same image, seed and inputs give the same frames on every engine.
 
     seed: where the guest's random numbers start, any int64. engine: `interpreter` (numba and LLVM), `compiled` (machine
-    code of the whole program, made first), `auto` (the interpreter, compiling what turns out to be worth it), `reference` (plain
-    Python, slow, checks everything), or what makes another. Raises UsageError for other names. memory: where the state is to be,
-    zeros, as many words as `layout.lay_out` says.
+    code of the whole program, made first), `auto` (the interpreter, compiling what turns out to be worth it; while there is
+    none yet, the reference), `reference` (plain Python, slow, checks everything), or what makes another. Raises UsageError for
+    other names. memory: where the state is to be, zeros, as many words as `layout.lay_out` says.
     """
 
     def __init__(
@@ -319,8 +319,12 @@ def _engine_named(name: str) -> MakeEngine:
         from .interpreter import Interpreter
 
         return Interpreter
-    if name in ("auto", "compiled"):
-        from .compiled.engine import Auto, Compiled
+    if name == "auto":
+        from .cold_start import auto
 
-        return Auto if name == "auto" else Compiled
+        return auto
+    if name == "compiled":
+        from .compiled.engine import Compiled
+
+        return Compiled
     raise UsageError("engine_unknown", subject=name, required=", ".join(ENGINES))

@@ -57,6 +57,11 @@ class Core:
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
         self._loaded: set[str] = set()
 
+    @property
+    def is_standard(self) -> bool:
+        """Whether this is the standard host's: then all its parts can be kept."""
+        return self._registry is None
+
     @functools.cached_property
     def numbers(self) -> Mapping[object, int]:
         """Numbers of handlers, as `encode` wants them."""
@@ -96,37 +101,51 @@ class Core:
         prototype = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
         return prototype(self._engine.get_function_address(symbol))
 
+    def missing(self, modules: Iterable[str]) -> list[str]:
+        """The parts that have to be made before the base and these host modules are loaded; they are loaded where that is none."""
+        wanted = self._not_loaded(modules)
+        found = self._kept(wanted)
+        if len(found) == len(wanted):
+            self._load(found)
+        return [part for part in wanted if part not in found]
+
     def require(self, modules: Iterable[str]) -> None:
         """Load what is missing of the base and of these host modules, making it first where need be."""
+        wanted = self._not_loaded(modules)
+        found = self._kept(wanted)
+        missing = [part for part in wanted if part not in found]
+        if missing:
+            from .native_parts import made_parts
+
+            found |= made_parts(missing, self._registry)
+        self._load({part: found[part] for part in wanted})
+
+    def _not_loaded(self, modules: Iterable[str]) -> list[str]:
         if target() != self.target:
             raise InternalError("parts for one target, wanted in a core for another")
-        wanted = [part for part in (*BASE_PARTS, *sorted(set(modules))) if part not in self._loaded]
-        if not wanted:
-            return
-        numbers = {}
-        for part, data in self._parts(wanted).items():
-            numbers[part], code = unpack(data)
-            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-        self._engine.finalize_object()
-        for part in wanted:
-            self._loaded.add(part)
-            if numbers[part]:
-                self._take_handlers(part, numbers[part])
+        return [part for part in (*BASE_PARTS, *sorted(set(modules))) if part not in self._loaded]
 
-    def _parts(self, wanted: list[str]) -> dict[str, bytes]:
-        """Parts by name: from the cache, as far as they are kept there and the host is the standard one."""
+    def _kept(self, wanted: list[str]) -> dict[str, bytes]:
+        """Parts by name, as far as the cache has them: those of the standard host."""
         found = {}
         for part in wanted:
             if self._registry is None or part in BASE_PARTS:
                 kept = cache.read(KIND, part)
                 if kept is not None:
                     found[part] = kept
-        missing = [part for part in wanted if part not in found]
-        if missing:
-            from .native_parts import made_parts
+        return found
 
-            found |= made_parts(missing, self._registry)
-        return {part: found[part] for part in wanted}
+    def _load(self, parts: dict[str, bytes]) -> None:
+        numbers = {}
+        for part, data in parts.items():
+            numbers[part], code = unpack(data)
+            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        if parts:
+            self._engine.finalize_object()
+        for part in parts:
+            self._loaded.add(part)
+            if numbers[part]:
+                self._take_handlers(part, numbers[part])
 
     def _take_handlers(self, part: str, numbers: list[int]) -> None:
         address = self._engine.get_function_address(f"{TABLE}{part}")

@@ -111,3 +111,27 @@ def test_what_others_may_write_is_neither_used_nor_cleared(kept):
     shown = process("cache", "info", "--json", env=settings(kept)).shown("cache")
     assert (shown["trusted"], shown["entries"]) == (False, [])
     assert "not used" in process("cache", "info", env=settings(kept)).out
+
+
+# ---- a first run
+
+
+def test_a_first_run_begins_at_once_and_the_next_ones_find_the_core_made(kept):
+    (kept / "native.log").unlink()
+    usual = process("run", PONG, "--frames", 3, "--json")
+    first = process("run", PONG, "--frames", 3, "--json", env=settings(kept))
+    assert "in the background; this happens once" in first.err
+    assert (first.code, first.shown("run")) == (0, usual.shown("run"))
+    waiting = process("run", PONG, "--frames", 3, "--json", "--engine", "interpreter", env=settings(kept))
+    assert (waiting.code, waiting.shown("run")["digest"]) == (0, usual.shown("run")["digest"])
+    assert cache.Folder(kept).read("native", "log") is not None
+    later = process("run", PONG, "--frames", 3, env=settings(kept))
+    assert (later.code, later.err) == (0, "")
+
+
+def test_a_long_first_run_is_handed_over_and_comes_to_the_same(kept):
+    (kept / "native.log").unlink()
+    first = process("run", PONG, "--frames", 3000, "--json", env=settings(kept))
+    assert "in the background" in first.err
+    assert first.shown("run") == process("run", PONG, "--frames", 3000, "--json").shown("run")
+    assert cache.Folder(kept).read("native", "log") is not None, "it was waited for"

@@ -64,6 +64,7 @@ class Check(Protocol):
 CHECKS: Mapping[str, tuple[str, str]] = {
     "differential": ("R1", "every engine configuration does the same"),
     "compiled": ("R1-R2", "compiled code does the same, whatever is compiled, and when"),
+    "cold_start": ("R1", "a machine may begin on the reference and go on in native code at any block"),
     "metering": ("R2", "every budget leads to the same end"),
     "boundaries": ("R3", "every operation is exact at its boundaries"),
     "small_scope": ("R4", "what the verifier accepts never does what it excludes"),
