@@ -10,7 +10,7 @@ from typing import Any
 
 from llvmlite import binding as llvm
 
-from ..target import MOST_OPTIMISED, target, target_machine
+from ..target import target, target_machine
 from .module import ENTRIES_SYMBOL, IMPORTS_SYMBOL
 from .plan import Plan, Root
 
@@ -23,7 +23,8 @@ class Level(Enum):
 
 
 PASSES = 1  # as much of LLVM's passes as made the kernels faster
-LEAN_CODE = 0  # LLVM's effort behind the passes: hardly any
+FULL_CODE = 1  # LLVM's effort behind the passes, likewise
+LEAN_CODE = 0  # ... hardly any
 _LEAN_PASSES = ("sroa", "instruction_combine", "simplify_cfg")
 
 
@@ -40,7 +41,7 @@ def make_object(text: str, level: Level) -> bytes:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     parsed = llvm.parse_assembly(text)
-    machine = target_machine(LEAN_CODE if level is Level.LEAN else MOST_OPTIMISED, near=True)
+    machine = target_machine(LEAN_CODE if level is Level.LEAN else FULL_CODE, near=True)
     builder = llvm.create_pass_builder(
         machine, llvm.create_pipeline_tuning_options(speed_level=min(PASSES, target().level))
     )
