@@ -42,9 +42,10 @@ def make_object(text: str, level: Level) -> bytes:
     llvm.initialize_native_asmprinter()
     parsed = llvm.parse_assembly(text)
     machine = target_machine(LEAN_CODE if level is Level.LEAN else FULL_CODE, near=True)
-    builder = llvm.create_pass_builder(
-        machine, llvm.create_pipeline_tuning_options(speed_level=min(PASSES, target().level))
-    )
+    options = llvm.create_pipeline_tuning_options(speed_level=min(PASSES, target().level))
+    options.inlining_threshold = 0  # calls whose code becomes shorter by it; what gains from more is written inlined
+    options.loop_unrolling = False
+    builder = llvm.create_pass_builder(machine, options)
     if level is Level.FULL:
         builder.getModulePassManager().run(parsed, builder)
     else:
