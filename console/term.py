@@ -10,6 +10,7 @@ import signal
 import sys
 import termios
 import threading
+import time
 import tty
 from typing import Any
 
@@ -21,7 +22,7 @@ from .keys import Key, Mouse, events, unfinished
 from .picture import Screen, to_rgb
 from .views import KEY_HELP, KEYS
 
-ESCAPE_FRAMES = 3  # so long a lone Escape byte waits for the rest of a sequence that it may begin
+ESCAPE_S = 0.1  # so long a lone Escape byte waits for the rest of a sequence that it may begin; not in frames: late ones hurry
 HOLD_FRAMES = 9  # a key counts as held for that long after each time the terminal reports it
 _ENTER = "\x1b[?1049h\x1b[?25l\x1b[?1002h\x1b[?1006h\x1b[2J"
 _LEAVE = "\x1b[?1006l\x1b[?1002l\x1b[0m\x1b[?25h\x1b[?1049l"
@@ -43,7 +44,7 @@ class Terminal:
         self._lines: list[str] = []
         self._size = (0, 0)
         self._place = (0, 0, 1, 1)  # left, top, columns, rows of the picture in cells
-        self._begun, self._waited = b"", 0  # the beginning of a sequence, and how many frames it has waited
+        self._begun, self._read_at = b"", 0.0  # the beginning of a sequence, and when its last byte was read
         self._suspend_asked = False
         self._suspend_before: Any = None
         self._open = True
@@ -128,8 +129,9 @@ class Terminal:
         """What was read, up to a sequence whose rest is still under way."""
         new = self._read()
         data = self._begun + new
-        self._waited = 0 if new else self._waited + 1
-        if data == b"\x1b" and self._waited >= ESCAPE_FRAMES:
+        now = time.monotonic()
+        self._read_at = now if new else self._read_at
+        if data == b"\x1b" and now - self._read_at >= ESCAPE_S:
             self._begun = b""
             return data
         cut = len(data) - unfinished(data)
