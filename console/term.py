@@ -22,7 +22,7 @@ from .keys import Key, Mouse, events, unfinished
 from .picture import Screen, to_rgb
 from .views import KEY_HELP, KEYS
 
-ESCAPE_S = 0.1  # so long a lone Escape byte waits for the rest of a sequence that it may begin; not in frames: late ones hurry
+ESCAPE_S = 0.1  # so long a lone Escape waits for the rest of a sequence; not in frames, of which late ones hurry
 HOLD_FRAMES = 9  # a key counts as held for that long after each time the terminal reports it
 _ENTER = "\x1b[?1049h\x1b[?25l\x1b[?1002h\x1b[?1006h\x1b[2J"
 _LEAVE = "\x1b[?1006l\x1b[?1002l\x1b[0m\x1b[?25h\x1b[?1049l"
