@@ -25,6 +25,8 @@ MAX_FINDINGS = 20
 WORK_PER_BYTE = 64
 WORK_ALWAYS = 4096
 
+_RELEASES = sorted({row.since for row in ROWS})
+
 Stack = tuple[SlotType, ...]
 
 
@@ -62,8 +64,8 @@ def _newer_than(program: Program) -> dict[int, str]:
         target = parse_version(program.meta.isa)
     except ValueError:
         raise Rejected("program_meta_invalid", subject="meta") from None
-    later = {since for since in {row.since for row in ROWS} if parse_version(since) > target}
-    return {row.opcode: row.since for row in ROWS if row.since in later}
+    later = {since for since in _RELEASES if parse_version(since) > target}
+    return {row.opcode: row.since for row in ROWS if row.since in later} if later else {}
 
 
 def _check_exports(program: Program, stopping: frozenset[int]) -> list[Diagnostic]:

@@ -26,7 +26,7 @@ from .records import Record
 from .shapes import shape_of
 
 END_RECORDS = 2
-NO_SLOT = -1
+NONE = -1  # no block begins with the record, no slot is held
 
 
 def encode(image: Image, numbers: Mapping[object, int], *, fuse: bool = True, accumulators: bool = True) -> Code:
@@ -55,7 +55,7 @@ class _Encoder:
         for index, function in enumerate(facts):
             self._function(index, function)
         count, blocks, firsts = len(self.records), np.array(self.blocks, np.int64), np.array(self.firsts, np.int64)
-        leaders, leader_cost, held = (np.full(count, nothing, np.int64) for nothing in (-1, -1, NO_SLOT))
+        leaders, leader_cost, held = np.full((3, count), NONE, np.int64)
         leaders[firsts], leader_cost[firsts], held[firsts] = blocks, self.costs, self.held
         entries = [self.starts[place(i, 0)] for i in range(len(facts))]
         functions = [
@@ -79,7 +79,7 @@ class _Encoder:
         return self.image.facts.functions[0].instructions[0].row.opcode
 
     def _function(self, index: int, function: FunctionFacts) -> None:
-        instructions, first = function.instructions, len(self.records)
+        instructions, slots, first = function.instructions, len(function.slots), len(self.records)
         ends = (instructions[block.last - 1] for block in function.blocks)
         targets = {immediates[0] for _, row, immediates in ends if row.jumps}
         paid = [0, *accumulate(function.costs)]  # before each instruction
@@ -88,7 +88,7 @@ class _Encoder:
             block, held = low.block, None
             if self.accumulators:
                 held = after_call if block.start not in targets else None
-                use_accumulators(low.records, len(function.slots), held, low.live)
+                use_accumulators(low.records, slots, held, low.live)
                 after_call = _returned(function, low)
             where = place(index, block.start)
             if block.start:
@@ -97,7 +97,7 @@ class _Encoder:
             self.blocks.append(where)
             self.costs.append(block.cost)
             self.firsts.append(len(self.records))
-            self.held.append(NO_SLOT if held is None else held.slot + (FLOAT_BANK if held.bank == "F" else 0))
+            self.held.append(NONE if held is None else held.slot + (FLOAT_BANK if held.bank == "F" else 0))
             self.records += low.records
             all_paid = paid[block.last]
             self.rest += [all_paid - paid[record.position + 1] for record in low.records]

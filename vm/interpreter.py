@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from ..host.devices import VIEWS
 from ..loader.image import Image
 from . import context, layout
+from .addresses import address_of, address_of_buffer
 from .code import RECORD, Code
 from .image_tables import tables_of
 from .native import Core, core
@@ -51,7 +53,7 @@ class NativeImage:
         base = native.records[:, 0].copy()
         places = Places(base, np.zeros(len(base), np.int64), base.copy())
         words = (context.BASE, context.COUNTERS, context.NEXT)
-        native.context[words,] = [array.ctypes.data for array in places]
+        native.context[words,] = [address_of(place) for place in places]
         return replace(native, places=places)
 
 
@@ -83,20 +85,22 @@ def native_image(image: Image, *, fuse: bool = True, accumulators: bool = True) 
 def _bound(loaded: Core, code: Code, tables: npt.NDArray[np.int64], assets: AssetMemory) -> NativeImage:
     records = code.bound(loaded.handlers)
     functions = code.functions.copy()
-    functions[:, 0] = records.ctypes.data + RECORD * functions[:, 0]
+    at_records = address_of(records)
+    functions[:, 0] = at_records + RECORD * functions[:, 0]
     shared = np.zeros(context.CONTEXT_WORDS, np.int64)
-    shared[context.IMAGE] = tables.ctypes.data
-    shared[context.FUNCTIONS] = functions.ctypes.data
-    shared[context.RECORDS] = records.ctypes.data
-    shared[context.WHERE] = code.where.ctypes.data
-    shared[context.REST] = code.rest.ctypes.data
-    shared[context.OPCODES] = code.opcodes.ctypes.data
-    shared[context.LEADERS] = code.leaders.ctypes.data
-    shared[context.LEADER_COST] = code.leader_cost.ctypes.data
-    shared[context.HELD] = code.held.ctypes.data
-    shared[context.BLOCKS] = code.blocks.ctypes.data
-    shared[context.BLOCK_COUNT] = len(code.blocks)
-    shared[context.BLOCK_RECORDS] = code.block_records.ctypes.data
+    words = shared.data
+    words[context.IMAGE] = address_of(tables)
+    words[context.FUNCTIONS] = address_of(functions)
+    words[context.RECORDS] = at_records
+    words[context.WHERE] = address_of(code.where)
+    words[context.REST] = address_of(code.rest)
+    words[context.OPCODES] = address_of(code.opcodes)
+    words[context.LEADERS] = address_of(code.leaders)
+    words[context.LEADER_COST] = address_of(code.leader_cost)
+    words[context.HELD] = address_of(code.held)
+    words[context.BLOCKS] = address_of(code.blocks)
+    words[context.BLOCK_COUNT] = len(code.blocks)
+    words[context.BLOCK_RECORDS] = address_of(code.block_records)
     return NativeImage(
         core=loaded,
         code=code,
@@ -152,31 +156,27 @@ class Interpreter:
         self._known = np.zeros(rows, np.int64)
         self._context = self.native.context.copy()
         self._fill_context(stride)
-        self.address = self._context.ctypes.data
+        self.address = address_of(self._context)
 
     def _fill_context(self, stride: int) -> None:
-        cx, state, base = self._context, self.state, self.state.ctypes.data
+        cx, state, base = self._context.data, self.state, address_of(self.state)
         cx[context.STATE] = base
         cx[context.GLOBALS] = base + 8 * int(state[layout.AT_GLOBALS])
         cx[context.HEAP] = base + 8 * int(state[layout.AT_HEAP])
         cx[context.OBJECTS] = base + 8 * int(state[layout.AT_OBJECTS])
-        cx[context.CALLS] = self._calls.ctypes.data
+        cx[context.CALLS] = address_of(self._calls)
         cx[context.CALLS_STRIDE] = stride
-        cx[context.KNOWN] = self._known.ctypes.data
+        cx[context.KNOWN] = address_of(self._known)
         views = spans(state, self.native.assets)
         for i, name in enumerate(VIEWS):
-            array, first, _ = views[name]
-            cx[context.VIEW + i] = first + (base if array is state else array.ctypes.data)
+            memory, first, _ = views[name]
+            cx[context.VIEW + i] = first + (base if memory is state else address_of(memory))
 
     def run_frames(self, inputs: Any, count: int, ticks: int, report: Any, log: Any, log_room: int) -> int:
         """`kernels.frames.run_frames` on this machine, in one native call."""
-        given_inputs, given_report = np.frombuffer(inputs, np.int64), np.frombuffer(report, np.int64)
-        given_log = np.frombuffer(log, np.uint8)
-        given = np.array(
-            [given_inputs.ctypes.data, count, ticks, given_report.ctypes.data, given_log.ctypes.data, log_room],
-            np.int64,
-        )
-        done: int = self.native.core.run_frames(self._context.ctypes.data, given.ctypes.data)
+        places = [address_of_buffer(buffer) for buffer in (inputs, report, log)]
+        given = array("q", (places[0], count, ticks, places[1], places[2], log_room))
+        done: int = self.native.core.run_frames(self.address, address_of_buffer(given))
         return done
 
     @staticmethod
@@ -193,9 +193,9 @@ class Interpreter:
 
     def run_call(self, function: int, arguments: Any, cycles: int) -> int:
         """`kernels.frames.run_call` on this machine, in one native call."""
-        words = np.frombuffer(arguments, np.int64) if len(arguments) else np.zeros(1, np.int64)
-        given = np.array([function, words.ctypes.data, len(arguments), cycles], np.int64)
-        outcome: int = self.native.core.run_call(self._context.ctypes.data, given.ctypes.data)
+        at = address_of_buffer(arguments) if len(arguments) else 0
+        given = array("q", (function, at, len(arguments), cycles))
+        outcome: int = self.native.core.run_call(self.address, address_of_buffer(given))
         return outcome
 
     def state_replaced(self) -> None:
@@ -207,4 +207,4 @@ def _run_jobs(
     engines: Sequence[Interpreter], _stretch: Stretch, jobs: npt.NDArray[np.int64], taken: npt.NDArray[np.int64]
 ) -> None:
     """Jobs hold addresses. What they lead to is an argument here, so that it stays when an interrupt takes the caller away."""
-    engines[0].native.core.run_jobs(jobs.ctypes.data, taken.ctypes.data)
+    engines[0].native.core.run_jobs(address_of(jobs), address_of(taken))

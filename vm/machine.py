@@ -193,7 +193,7 @@ class Machine:
         if count < 1 or not 1 <= max_ticks <= MOST_TICKS:
             wanted = f"at least one frame, and 1 to {MOST_TICKS} ticks"
             raise UsageError("usage", required=wanted, available=f"{count} and {max_ticks}")
-        given = array("q", (word for one in inputs for word in one.words()))
+        given = array("q", [word for one in inputs for word in one.words()])
         report = array("q", bytes(8 * REPORT_WORDS * count))
         log = bytearray(_LOG_ROOM + self.image.limits.log_bytes + 8)
         done = self.engine.run_frames(given, count, max_ticks, report, log, _LOG_ROOM)

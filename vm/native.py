@@ -160,14 +160,19 @@ _CORES: dict[tuple[int, Target], Core] = {}  # a core keeps its registry, so tha
 
 def core(registry: Registry | None) -> Core:
     """The core for a host; None is the standard one. Its parts are loaded or made when they are required."""
-    if registry is not None:
-        from ..host import standard
-
-        registry = None if registry is standard() else registry
+    if registry is not None and _is_standard(registry):
+        registry = None
     key = id(registry), target()
-    if key not in _CORES:
-        _CORES[key] = Core(registry)
-    return _CORES[key]
+    found = _CORES.get(key)
+    if found is None:
+        found = _CORES[key] = Core(registry)
+    return found
+
+
+def _is_standard(registry: Registry) -> bool:
+    from ..host.registry import standard
+
+    return registry is standard()
 
 
 def convention() -> str:

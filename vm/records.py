@@ -118,13 +118,17 @@ class Records:
 
     def settle(self, slot: int, count: int) -> None:
         """Of the lowest `count` entries, compute those that still read `slot`: it is about to change."""
-        if count == 0:
+        if count == 0 or not self._place_readers(slot, count):
             return
-        for depth in self.stack.readers(slot):
-            if depth < count:
-                self.place(depth)
         if any(depth < count for depth in self.stack.readers(slot)):
             raise InternalError("a value could not leave the slot that is about to change")
+
+    def _place_readers(self, slot: int, count: int) -> bool:
+        """Of the lowest `count` entries, compute those that read `slot`; whether there were any."""
+        readers = [depth for depth in self.stack.readers(slot) if depth < count]
+        for depth in readers:
+            self.place(depth)
+        return bool(readers)
 
     def flush(self, low: int, high: int) -> None:
         """Put the entries at these depths into their homes."""
@@ -134,8 +138,9 @@ class Records:
             home = slots + depth
             if tree == "r" and operands[0] == home:
                 continue
-            for reader in stack.readers(home):
-                if reader != depth:
-                    self.place(reader)
+            if len(stack.entries) > 1:
+                for reader in stack.readers(home):
+                    if reader != depth:
+                        self.place(reader)
             self.compute(stack.entries[depth], home)
             stack.put(depth, in_slot(home, gives))

@@ -12,6 +12,7 @@ from .shapes import CONSTANTS, OPEN, SMALL
 # What it gives: W or F, or T for a tree that is a truth and not yet a word. The tree: `r`, `k`, `c`, or a tree. Its operands.
 # A plain tuple, for there is one for nearly every instruction of a program.
 Entry = tuple[str, Tree, tuple[int, ...]]
+FEW = 8  # with so many entries, looking at all of them takes less time than an index
 
 
 def in_slot(slot: int, gives: str) -> Entry:
@@ -32,9 +33,10 @@ def bank(slot_type: SlotType) -> str:
 class Symbols:
     """Entries by depth. An entry's home is the slot `first_home + depth`.
 
-    Who reads a slot is kept in an index, so that preparing a program takes time in proportion to its size, however deep its
-    stack. It is brought up to date when somebody asks: most entries are gone by then. What it says may be out of date, and is
-    held against the entry. Entries at home are not in it: that they read their own home goes without saying.
+    Who reads a slot is kept in an index where entries are many, so that preparing a program takes time in proportion to its
+    size, however deep its stack. It is brought up to date when somebody asks: most entries are gone by then. What it says may
+    be out of date, and is held against the entry. Entries at home are not in it: that they read their own home goes without
+    saying.
     """
 
     def __init__(self, first_home: int) -> None:
@@ -79,6 +81,8 @@ class Symbols:
 
     def readers(self, slot: int) -> list[int]:
         """Depths of the entries that read `slot` and are not at home, lowest first."""
+        if len(self.entries) <= FEW:
+            return self._found(slot)
         if not self._known_readers(slot):
             return []
         found = sorted({depth for depth in self._readers[slot] if self._reads(depth, slot)})
@@ -90,10 +94,16 @@ class Symbols:
         depth = slot - self.first_home
         if depth != but and 0 <= depth < len(self.entries) and self.at_home(depth):
             return True
+        if len(self.entries) <= FEW:
+            return any(depth != but for depth in self._found(slot))
         known = self._known_readers(slot)
         while known and not self._reads(known[-1], slot):
             known.pop()
         return any(depth != but and self._reads(depth, slot) for depth in reversed(known))
+
+    def _found(self, slot: int) -> list[int]:
+        """The same without the index: all entries are looked at, most only for whether the number occurs."""
+        return [depth for depth, entry in enumerate(self.entries) if slot in entry[2] and self._reads(depth, slot)]
 
     def _known_readers(self, slot: int) -> list[int]:
         """What the index says, up to date but for those that do so no more."""

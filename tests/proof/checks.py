@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import traceback
 from collections.abc import Iterator, Mapping
@@ -46,6 +47,18 @@ def patched(owner: Any, name: str, value: Any) -> Iterator[None]:
     finally:
         setattr(owner, name, before)
         reference._kernels.cache_clear()
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """A context in which nobody looks for cycles of objects: small programs and their machines leave none."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class Check(Protocol):

@@ -10,7 +10,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import accumulate
 from random import Random
 from typing import Any
 
@@ -31,7 +32,7 @@ from pbs.isa.types import (
     is_ref,
     ref_to,
 )
-from pbs.isa.typing import FunctionTyping
+from pbs.isa.typing import RULES, FunctionTyping
 
 META = Meta(
     isa="1.0.0", runtime_min="1.0.0", runtime_max=None, profile="core", profile_version="1.0.0", toolchain="tests"
@@ -107,19 +108,15 @@ class _Code:
     labels: dict[int, int] = field(default_factory=dict)  # label -> position in items
 
     def layout(self) -> bytes:
-        starts, at = [], 0
-        for row, _ in self.items:
-            starts.append(at)
-            at += row.size
-        starts.append(at)
-        out = []
-        for row, immediates in self.items:
-            out.append(
-                row.pack(row.opcode, starts[self.labels[immediates[0]]])
-                if row.jumps
+        starts = [0, *accumulate([row.size for row, _ in self.items])]
+        return b"".join(
+            [
+                row.pack(row.opcode, starts[self.labels[immediates[0]]] if row.jumps else immediates[0])
+                if len(immediates) == 1
                 else row.pack(row.opcode, *immediates)
-            )
-        return b"".join(out)
+                for row, immediates in self.items
+            ]
+        )
 
     def deepest(self, typing: FunctionTyping) -> int:
         """How many operands there are at most: of every path, the first way that leads to an instruction."""
@@ -130,7 +127,7 @@ class _Code:
             while not seen[position]:
                 seen[position] = True
                 row, immediates = self.items[position]
-                typing.apply(row, immediates, stack)
+                RULES[row.opcode](typing, immediates, stack)
                 if len(stack) > deepest:
                     deepest = len(stack)
                 if row.jumps:
@@ -696,8 +693,7 @@ class _Body:
             if slot_type == wanted:
                 choices.append(lambda i=i: self.emit("GET_CAPTURE", i))  # type: ignore[misc]
         if wanted in (INT, BOOL):
-            known = [s for s in standard().intrinsics.values() if not s.params and s.signature.results == (wanted,)]
-            choices.append(lambda: self.emit("INTRINSIC", rng.choice(known).number))
+            choices.append(lambda: self.emit("INTRINSIC", rng.choice(_intrinsics_giving(wanted))))
         if wanted == INT:
             choices.append(lambda: self._coroutine_state(depth))
         if not choices:
@@ -807,6 +803,13 @@ _VALUE_ROWS = _value_rows()
 def intrinsics_of(program: Program) -> Mapping[int, FunctionType]:
     """Signatures of the intrinsics that a program with its types can call."""
     return _intrinsics_over(program.types)
+
+
+@cache
+def _intrinsics_giving(wanted: int) -> Sequence[int]:
+    """Numbers of the intrinsics that take nothing and give that."""
+    rows = standard().intrinsics.values()
+    return [row.number for row in rows if not row.params and row.signature.results == (wanted,)]
 
 
 @lru_cache(16)
